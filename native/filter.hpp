@@ -1,0 +1,80 @@
+// What is to be computed, as plain data. Shared by the binding and by every
+// instruction set's build of the arithmetic; nothing here is a template of the
+// standard library, so no inline function compiled for AVX-512 can be chosen by
+// the linker for a machine without it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace corr2d {
+
+using i64 = std::int64_t;
+
+enum class DType : std::uint8_t { b1, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64 };
+enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
+enum class Method : std::uint8_t { direct, separable };
+enum class Accumulator : std::uint8_t { f32, f64, i128 };
+
+// One axis: out[o] = sum over t of kernel[t] * in[o * stride - before + t * dilation].
+struct Axis {
+    i64 in, out, before, taps, stride, dilation;
+    i64 span() const { return (taps - 1) * dilation; }
+};
+
+constexpr int kMaxDims = 32;
+
+// A strided array: `lead` axes enumerate planes, then rows and columns. Strides in bytes.
+struct View {
+    char* data;
+    DType dtype;
+    bool swapped;  // not this machine's byte order
+    int lead;
+    i64 shape[kMaxDims];
+    i64 stride[kMaxDims];
+    i64 rows, cols, row_stride, col_stride;
+};
+
+// The kernel in the accumulator's type, laid out (outputs, inputs, kh, kw).
+// With mixing == false there is one kernel and every plane is filtered alike.
+struct Weights {
+    i64 outputs, inputs;
+    bool mixing;
+    const void* dense;   // float, double or int64
+    const void* column;  // separable: the vertical factor (kh)
+    const void* row;     //            the horizontal factor (kw)
+    const double* fill;  // what constant padding holds: per mixed input channel, else per
+    i64 fills;           // plane, cycling (a complex image is two planes)
+    const double* bias;  // one per output channel
+};
+
+struct Job {
+    Method method;
+    Accumulator accumulator;
+    Boundary boundary;
+    Weights weights;
+    Axis y, x;
+    View in, out;
+    // Mixed axes (mixing only): channels, each of one part or of two (real, imaginary).
+    i64 in_parts, in_channel, in_part;
+    i64 out_parts, out_channel, out_part;
+    i64 lanes;                    // interleaved channels filtered as one wide row; else 1
+    i64 planes;                   // independent planes (mixing: images)
+    bool stream;                  // bypass the cache when writing
+    // Filled in by an instruction set's `block`:
+    bool in_place_rows;  // rows may be read where they lie
+    i64 band_rows, bands, tile_cols;
+    std::size_t arena_bytes;
+
+    i64 in_offset(i64 c) const { return c / in_parts * in_channel + c % in_parts * in_part; }
+    i64 out_offset(i64 o) const { return o / out_parts * out_channel + o % out_parts * out_part; }
+};
+
+// What one instruction set offers.
+struct Isa {
+    const char* name;
+    void (*block)(Job&, int threads);                        // choose tiles
+    void (*band)(const Job&, i64 index, char* arena);        // compute band `index` of planes * bands
+    double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
+};
+
+}  // namespace corr2d

@@ -1,0 +1,234 @@
+// The arithmetic, compiled once per instruction set (CORR2D_ISA names the namespace).
+// It cuts the output into bands (what a thread takes) and tiles (what stays in cache).
+#include "direct.hpp"
+#include "pace.hpp"
+#include "rows.hpp"
+#include "separable.hpp"
+#include "store.hpp"
+
+#define CORR2D_TEXT2(x) #x
+#define CORR2D_TEXT(x) CORR2D_TEXT2(x)
+
+namespace corr2d { namespace CORR2D_ISA {
+
+template <class T>
+static constexpr DType own_dtype = sizeof(T) == 4 ? DType::f32 : DType::f64;
+
+// Everything a tile needs beside its rows; all sizes follow from the job.
+struct Sizes {
+    RowLayout layout;
+    i64 columns;      // samples of a tile's output row, in whole vectors
+    i64 pitch;        // samples between scratch rows
+    i64 table_rows;   // input rows that a band spans
+    i64 scratch_rows; // ... of which this many are needed
+    i64 channels;
+};
+
+template <class T>
+static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols) {
+    Sizes s;
+    const i64 pixels = (tile_cols + job.lanes - 1) / job.lanes;
+    s.layout = row_layout(job.x, pixels);
+    s.columns = round_up(tile_cols, Vec<T>::lanes * kVectors);
+    i64 row = s.layout.pixels() * job.lanes;
+    if (job.in_place_rows) row = max64(row, tile_cols + job.x.span() * job.lanes);
+    s.pitch = row_pitch<T>(row + Vec<T>::lanes * 8);
+    s.table_rows = (band_rows - 1) * job.y.stride + job.y.span() + 1;
+    s.scratch_rows = min64(s.table_rows, band_rows * job.y.taps);
+    s.channels = job.weights.mixing ? job.weights.inputs : 1;
+    return s;
+}
+
+template <class T>
+static std::size_t arena_bytes(const Job& job, i64 band_rows, i64 tile_cols) {
+    const Sizes s = sizes<T>(job, band_rows, tile_cols);
+    const i64 rows = s.channels * (s.scratch_rows + 1) * s.pitch        // scratch and fill rows
+                     + (kRows + 1) * row_pitch<T>(s.columns)            // sums
+                     + row_pitch<T>(s.pitch)                            // the separable line
+                     + s.channels + job.lanes;                          // fill values
+    const i64 tables = s.channels * s.table_rows + job.y.taps + 3 * job.x.taps;
+    return static_cast<std::size_t>(rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16);
+}
+
+template <class T>
+static void block_as(Job& job, int threads) {
+    const i64 width = job.x.out * job.lanes;
+    const i64 in_size = static_cast<i64>(sizeof(T));
+    const bool contiguous = job.in.col_stride == in_size * job.lanes;
+    const bool aligned = reinterpret_cast<std::uintptr_t>(job.in.data) % sizeof(T) == 0 &&
+                         job.in.row_stride % in_size == 0 && job.in_channel % in_size == 0 && job.in_part % in_size == 0;
+    bool lead_aligned = true;
+    for (int a = 0; a < job.in.lead; ++a) lead_aligned &= job.in.stride[a] % in_size == 0;
+    // Rows a multiple of 4 KiB apart fall into the same few cache sets; with many of them
+    // live, copying to a padded tile is faster than the misses.
+    const i64 live = kRows + job.y.taps - 1;
+    const bool aliased = job.in.row_stride % 4096 == 0 && live > 10 && job.method == Method::direct;
+    job.in_place_rows = job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
+                        job.x.stride == 1 && job.x.span() <= 512 && !aliased && width >= 256;
+
+    constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
+    constexpr i64 kArena = 16 * 1024 * 1024;
+    const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
+    job.tile_cols = round_up(min64(width, job.in_place_rows ? 2048 : 1024), whole);
+    i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
+    if (threads == 1) bands_wanted = 1;
+    const i64 unit = kRows * job.y.dilation;
+    i64 rows = min64(job.y.out, job.in_place_rows ? 48 : 64);
+    rows = min64(rows, (job.y.out + bands_wanted - 1) / bands_wanted);
+    rows = max64(1, rows);
+    if (rows > unit) rows = rows / unit * unit;
+    auto bytes = [&] { return static_cast<i64>(arena_bytes<T>(job, rows, job.tile_cols)); };
+    while (bytes() > kScratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
+    while (bytes() > 2 * kScratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
+    while (bytes() > kArena && rows > 1) rows = (rows + 1) / 2;
+    while (bytes() > kArena && job.tile_cols > whole) job.tile_cols = round_up(job.tile_cols / 2, whole);
+    job.band_rows = rows;
+    job.bands = (job.y.out + rows - 1) / rows;
+    job.arena_bytes = static_cast<std::size_t>(bytes());
+}
+
+static void block(Job& job, int threads) {
+    if (job.accumulator == Accumulator::f32)
+        block_as<float>(job, threads);
+    else
+        block_as<double>(job, threads);
+}
+
+template <class T>
+struct Tile {
+    const Job& job;
+    Rows<T> rows;
+    const i64* offset;
+    const T** line_taps;
+    const T** column_taps;
+    T* sums;
+    T* line;
+    i64 pitch;  // of sums
+};
+
+// One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o.
+template <class T>
+static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
+    const Job& job = t.job;
+    const i64 kh = job.y.taps, kw = job.x.taps;
+    const i64 top = y * job.y.stride;
+    if (job.method == Method::separable) {
+        const T* column = static_cast<const T*>(job.weights.column);
+        const T* row = static_cast<const T*>(job.weights.row);
+        for (i64 r = 0; r < R; ++r) {
+            const T* const* table = t.rows.table + top + r * job.y.dilation;
+            for (i64 i = 0; i < kh; ++i) t.column_taps[i] = table[i * job.y.dilation];
+            weighted_rows(t.column_taps, column, kh, t.line, t.rows.pixels);
+            for (i64 j = 0; j < kw; ++j) t.line_taps[j] = t.line + t.offset[j];
+            weighted_rows(t.line_taps, row, kw, t.sums + r * t.pitch, n);
+        }
+        return;
+    }
+    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+    const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
+    for (i64 r = 0; r < R; ++r) __builtin_memset(t.sums + r * t.pitch, 0, static_cast<std::size_t>(t.pitch) * sizeof(T));
+    for (i64 c = 0; c < channels; ++c)
+        direct_strip(t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, w + c * kh * kw, t.sums,
+                     t.pitch, R, n);
+}
+
+// Output samples [x0, x0 + n) of band rows [y0, y1).
+template <class T>
+static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
+                 LoadRun<T> run, Arena arena) {
+    const Sizes s = sizes<T>(job, job.band_rows, job.tile_cols);
+    const i64 pixels = (n + job.lanes - 1) / job.lanes;
+    const RowLayout layout = row_layout(job.x, pixels);
+    Rows<T> rows;
+    rows.table = arena.take<const T*>(s.channels * s.table_rows);
+    rows.rows = (y1 - y0 - 1) * job.y.stride + job.y.span() + 1;
+    rows.pixels = in_place ? n + job.x.span() * job.lanes : layout.pixels() * job.lanes;
+    i64* offset = arena.take<i64>(job.x.taps);
+    for (i64 j = 0; j < job.x.taps; ++j)
+        offset[j] = job.lanes * (in_place ? j * job.x.dilation : tap_offset(layout, job.x, j));
+    const T** line_taps = arena.take<const T*>(job.x.taps);
+    const T** column_taps = arena.take<const T*>(job.y.taps);
+    T* fill_row = arena.take<T>(s.channels * s.pitch);
+    T* sums = arena.take<T>((kRows + 1) * row_pitch<T>(s.columns));
+    T* line = arena.take<T>(row_pitch<T>(s.pitch));
+    const i64 fills = job.weights.mixing ? s.channels : job.lanes;
+    T* fill = arena.take<T>(fills);
+    for (i64 c = 0; c < fills; ++c)
+        fill[c] = static_cast<T>(job.weights.fill[(job.lanes > 1 || job.weights.mixing ? c : plane) % job.weights.fills]);
+    T* scratch = arena.take<T>(s.channels * s.scratch_rows * s.pitch);
+    gather_rows(job, in, fill, y0, y1, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.pitch, fill_row,
+                rows);
+    const Tile<T> t{job, rows, offset, line_taps, column_taps, sums, line, row_pitch<T>(s.columns)};
+    const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
+    const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
+    const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
+    const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
+    const i64 most = job.y.stride == 1 ? kRows : 1;
+    for (i64 o = 0; o < outputs; ++o)
+        for (i64 g = 0; g < groups; ++g)
+            for (i64 y = y0 + g; y < y1; y += most * step) {
+                const i64 R = min64(most, (y1 - y + step - 1) / step);
+                strip(t, o, y - y0, R, n);
+                for (i64 r = 0; r < R; ++r) {
+                    char* to = out + job.out_offset(o) + (y + r * step) * job.out.row_stride + x0 * out_step;
+                    store_row(job, to, out_step, sums + r * t.pitch, n, static_cast<T>(job.weights.bias[o]));
+                }
+            }
+}
+
+template <class T>
+static void band_as(const Job& job, i64 index, char* memory) {
+    const i64 which = index / job.bands;
+    i64 plane = which;
+    const i64 y0 = index % job.bands * job.band_rows, y1 = min64(y0 + job.band_rows, job.y.out);
+    const char* in = job.in.data;
+    char* out = job.out.data;
+    for (int a = job.in.lead - 1; a >= 0; --a) {
+        const i64 i = plane % job.in.shape[a];
+        plane /= job.in.shape[a];
+        in += i * job.in.stride[a];
+        out += i * job.out.stride[a];
+    }
+    const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
+    const i64 width = job.x.out * job.lanes;
+    // Outputs [inner, outer) see no pixel beyond the sides: whole vectors of them are
+    // computed from the image where it lies, the rest from small padded copies.
+    i64 inner = 0, outer = 0;
+    if (job.in_place_rows) {
+        inner = min64(width, max64(0, job.x.before) * job.lanes);
+        i64 reach = job.x.span() * job.lanes;
+        if (job.method == Method::separable) reach = round_up(reach, Vec<T>::lanes);  // sums the columns of whole vectors
+        outer = min64(width, (job.in.cols + job.x.before) * job.lanes - reach);
+        const i64 unit = Vec<T>::lanes * job.lanes;  // whole vectors and whole pixels
+        outer = outer > inner ? inner + (outer - inner) / unit * unit : inner;
+    }
+    auto pieces = [&](i64 from, i64 until, bool in_place) {
+        for (i64 x = from; x < until; x += job.tile_cols)
+            tile<T>(job, which, in, out, y0, y1, x, min64(job.tile_cols, until - x), in_place, run, Arena{memory});
+    };
+    if (outer > inner) {
+        pieces(0, inner, false);
+        pieces(inner, outer, true);
+        pieces(outer, width, false);
+    } else {
+        pieces(0, width, false);
+    }
+    if (job.stream) stream_fence();
+}
+
+static void band(const Job& job, i64 index, char* arena) {
+    if (job.accumulator == Accumulator::f32)
+        band_as<float>(job, index, arena);
+    else
+        band_as<double>(job, index, arena);
+}
+
+
+}}  // namespace corr2d::CORR2D_ISA
+
+
+
+namespace corr2d {
+extern const Isa CORR2D_TABLE;
+const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::fma_rate};
+}  // namespace corr2d

@@ -1,0 +1,301 @@
+// The binding: Python's buffers to a Job, checked once; no arithmetic here.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+#include "exact.hpp"
+#include "isa.hpp"
+#include "pool.hpp"
+
+namespace nb = nanobind;
+
+namespace corr2d {
+namespace {
+
+// A Python buffer held open, described as a View.
+class Buffer {
+public:
+    Buffer(nb::handle object, bool writable, bool bfloat) {
+        const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, flags)) throw nb::python_error();
+        try {
+            describe(bfloat);
+        } catch (...) {
+            PyBuffer_Release(&buffer_);
+            throw;
+        }
+    }
+    ~Buffer() { PyBuffer_Release(&buffer_); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    i64 itemsize() const { return buffer_.itemsize; }
+    View view;
+
+private:
+    void describe(bool bfloat) {
+        if (buffer_.ndim < 2 || buffer_.ndim > kMaxDims) throw std::invalid_argument("expected 2 to 32 axes");
+        view.data = static_cast<char*>(buffer_.buf);
+        view.lead = buffer_.ndim - 2;
+        for (int a = 0; a < buffer_.ndim; ++a) {
+            view.shape[a] = buffer_.shape[a];
+            view.stride[a] = buffer_.strides[a];
+        }
+        view.rows = view.shape[view.lead];
+        view.cols = view.shape[view.lead + 1];
+        view.row_stride = view.stride[view.lead];
+        view.col_stride = view.stride[view.lead + 1];
+        const char* f = buffer_.format ? buffer_.format : "B";
+        bool foreign = false;
+        for (; *f == '<' || *f == '>' || *f == '=' || *f == '@' || *f == '!' || *f == '^'; ++f) foreign |= *f == '>' || *f == '!';
+        view.swapped = foreign && buffer_.itemsize > 1;  // this code is built for little-endian machines
+        if (f[0] == 0 || f[1] != 0) throw std::invalid_argument("unsupported sample format");
+        const i64 size = buffer_.itemsize;
+        auto pick = [&](DType one, DType two, DType four, DType eight) {
+            return size == 1 ? one : size == 2 ? two : size == 4 ? four : eight;
+        };
+        switch (*f) {
+            case '?': view.dtype = DType::b1; break;
+            case 'B': case 'H': case 'I': case 'L': case 'Q': case 'N':
+                view.dtype = pick(DType::u8, DType::u16, DType::u32, DType::u64); break;
+            case 'b': case 'h': case 'i': case 'l': case 'q': case 'n':
+                view.dtype = pick(DType::s8, DType::s16, DType::s32, DType::s64); break;
+            case 'e': view.dtype = DType::f16; break;
+            case 'f': view.dtype = DType::f32; break;
+            case 'd': view.dtype = DType::f64; break;
+            default: throw std::invalid_argument("unsupported sample format");
+        }
+        if (bfloat) {
+            if (size != 2) throw std::invalid_argument("bfloat16 samples have two bytes");
+            view.dtype = DType::bf16;
+        }
+    }
+    Py_buffer buffer_;
+};
+
+std::vector<double> doubles(nb::handle object) {
+    Py_buffer b;
+    if (PyObject_GetBuffer(object.ptr(), &b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
+    const bool fits = b.itemsize == 8 && b.format && b.format[0] == 'd';
+    std::vector<double> copy;
+    if (fits) copy.assign(static_cast<double*>(b.buf), static_cast<double*>(b.buf) + b.len / 8);
+    PyBuffer_Release(&b);
+    if (!fits) throw std::invalid_argument("weights must be contiguous float64");
+    return copy;
+}
+
+// Weights in the accumulator's type.
+class Store {
+public:
+    void assign(const std::vector<double>& from, Accumulator accumulator) {
+        if (accumulator == Accumulator::f32) floats_.assign(from.begin(), from.end());
+        if (accumulator == Accumulator::f64) doubles_ = from;
+        if (accumulator == Accumulator::i128) integers_.assign(from.begin(), from.end());
+    }
+    const void* data() const {
+        if (!floats_.empty()) return floats_.data();
+        if (!doubles_.empty()) return doubles_.data();
+        return integers_.data();
+    }
+
+private:
+    std::vector<float> floats_;
+    std::vector<double> doubles_;
+    std::vector<std::int64_t> integers_;
+};
+
+// One thread's working memory, kept between calls.
+struct Memory {
+    char* data = nullptr;
+    std::size_t size = 0;
+    ~Memory() { std::free(data); }
+    char* at_least(std::size_t wanted) {
+        if (wanted > size) {
+            std::free(data);
+            size = 0;
+            wanted = (wanted + 4095) / 4096 * 4096;
+            data = static_cast<char*>(std::aligned_alloc(4096, wanted));
+            if (data) size = wanted;
+        }
+        return data;
+    }
+};
+thread_local Memory memory;
+
+struct Call {
+    Job job;
+    void (*band)(const Job&, i64, char*);
+    std::atomic<bool> out_of_memory{false};
+    static void task(void* context, i64 index) {
+        Call& call = *static_cast<Call*>(context);
+        char* arena = memory.at_least(call.job.arena_bytes);
+        if (!arena)
+            call.out_of_memory = true;
+        else
+            call.band(call.job, index, arena);
+    }
+};
+
+bool signal_came() {
+    nb::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+class Filter {
+public:
+    Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
+           std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
+           std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias)
+        : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
+          boundary_(static_cast<Boundary>(boundary)),
+          y_{0, 0, before.first, size.first, stride.first, dilation.first},
+          x_{0, 0, before.second, size.second, stride.second, dilation.second},
+          fill_(doubles(fill)), bias_(doubles(bias)) {
+        const std::vector<double> dense = doubles(weights);
+        for (const Axis* a : {&y_, &x_})
+            if (a->taps < 1 || a->stride < 1 || a->dilation < 1) throw std::invalid_argument("taps, stride and dilation start at 1");
+        if (outputs < 1 || inputs < 1 || static_cast<i64>(dense.size()) != outputs * inputs * y_.taps * x_.taps)
+            throw std::invalid_argument("weights do not match their shape");
+        if (static_cast<i64>(bias_.size()) != outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
+            throw std::invalid_argument("one bias per output and one fill per input");
+        if (accumulator < 0 || accumulator > 2 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
+        dense_.assign(dense, accumulator_);
+        if (column) {
+            const std::vector<double> u = doubles(*column), v = doubles(*row);
+            if (static_cast<i64>(u.size()) != y_.taps || static_cast<i64>(v.size()) != x_.taps || mixing)
+                throw std::invalid_argument("factors do not match the kernel");
+            column_.assign(u, accumulator_);
+            row_.assign(v, accumulator_);
+            method_ = Method::separable;
+        }
+    }
+
+    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
+        Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
+        Call call;
+        Job& job = call.job;
+        job.method = method_;
+        job.accumulator = accumulator_;
+        job.boundary = boundary_;
+        job.weights = {outputs_, inputs_, mixing_, dense_.data(), column_.data(), row_.data(), fill_.data(),
+                       static_cast<i64>(fill_.size()), bias_.data()};
+        job.in = in.view;
+        job.out = to.view;
+        job.y = y_;
+        job.x = x_;
+        job.y.in = job.in.rows;
+        job.x.in = job.in.cols;
+        job.y.out = job.out.rows;
+        job.x.out = job.out.cols;
+        job.lanes = 1;
+        job.in_parts = job.out_parts = 1;
+        job.in_channel = job.out_channel = job.in_part = job.out_part = 0;
+        if (job.in.lead != job.out.lead || job.in.lead < 2 * mixing_) throw std::invalid_argument("image and out differ in their axes");
+        if (mixing_) {
+            const int c = job.in.lead - 2;
+            job.in_parts = job.in.shape[c + 1];
+            job.out_parts = job.out.shape[c + 1];
+            if (job.in.shape[c] * job.in_parts != inputs_ || job.out.shape[c] * job.out_parts != outputs_)
+                throw std::invalid_argument("channels do not match the kernel");
+            job.in_channel = job.in.stride[c];
+            job.in_part = job.in.stride[c + 1];
+            job.out_channel = job.out.stride[c];
+            job.out_part = job.out.stride[c + 1];
+            job.in.lead -= 2, job.out.lead -= 2;
+        }
+        for (int a = 0; a < job.in.lead; ++a)
+            if (job.in.shape[a] != job.out.shape[a]) throw std::invalid_argument("image and out differ in their leading axes");
+        if (job.out.dtype == DType::b1 || job.out.swapped) throw std::invalid_argument("out has a sample type that is not written");
+        merge_lanes(job, in.itemsize(), to.itemsize());
+        job.planes = 1;
+        for (int a = 0; a < job.in.lead; ++a) job.planes *= job.in.shape[a];
+        if (job.planes == 0 || job.lanes == 0 || job.y.out == 0 || job.x.out == 0) return;
+        if (boundary_ != Boundary::constant && (job.y.in == 0 || job.x.in == 0))
+            throw std::invalid_argument("an empty image has no border pixels to extend");
+        const i64 out_bytes = job.planes * job.lanes * job.y.out * job.x.out * to.itemsize();
+        job.stream = out_bytes >= stream_bytes;
+        if (threads < 1) threads = 1;
+        if (accumulator_ == Accumulator::i128) {
+            exact::block(job, threads);
+            call.band = &exact::band;
+        } else {
+            chosen_isa()->block(job, threads);
+            call.band = chosen_isa()->band;
+        }
+        bool finished;
+        {
+            nb::gil_scoped_release release;
+            finished = Pool::shared().run(job.planes * job.bands, threads, &Call::task, &call, &signal_came);
+        }
+        if (!finished) throw nb::python_error();
+        if (call.out_of_memory) throw std::bad_alloc();
+    }
+
+private:
+    // Trailing axes whose samples lie between the pixels of a row, in both arrays, are
+    // filtered as one wide row: RGB, and the real and imaginary parts of complex pixels.
+    void merge_lanes(Job& job, i64 in_item, i64 out_item) const {
+        if (mixing_ || x_.stride != 1 || accumulator_ == Accumulator::i128) return;
+        i64 lanes = 1;
+        for (int a = job.in.lead - 1; a >= 0; --a) {
+            if (job.in.shape[a] != 1) {
+                if (job.in.stride[a] != lanes * in_item || job.out.stride[a] != lanes * out_item) return;
+                lanes *= job.in.shape[a];
+            }
+            if (lanes > 256) return;
+            if (lanes > 1 && job.in.col_stride == lanes * in_item && job.out.col_stride == lanes * out_item) {
+                job.lanes = lanes;
+                job.in.lead = job.out.lead = a;
+                return;
+            }
+        }
+    }
+
+    i64 outputs_, inputs_;
+    bool mixing_;
+    Method method_ = Method::direct;
+    Accumulator accumulator_;
+    Boundary boundary_;
+    Axis y_, x_;
+    std::vector<double> fill_, bias_;
+    Store dense_, column_, row_;
+};
+
+}  // namespace
+}  // namespace corr2d
+
+NB_MODULE(_native, m) {
+    using namespace corr2d;
+    m.doc() = "corr2d's compiled arithmetic (private)";
+    nb::class_<Filter>(m, "Filter")
+        .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle>(),
+             nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
+             nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
+             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"))
+        .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
+             nb::arg("stream_bytes"));
+    m.def("isa", [] { return std::string(chosen_isa()->name); });
+    m.def("available_isas", [] {
+        std::vector<std::string> names;
+        for (const Isa* isa : available_isas()) names.emplace_back(isa->name);
+        return names;
+    });
+    m.def("use_isa", [](const std::string& name) {
+        for (const Isa* isa : available_isas())
+            if (name == isa->name) {
+                chosen_isa() = isa;
+                return;
+            }
+        throw std::invalid_argument("this machine does not run " + name);
+    });
+    m.def("fma_rate", [](double seconds) { return chosen_isa()->fma_rate(seconds); }, nb::call_guard<nb::gil_scoped_release>());
+    m.def("shutdown", [] { Pool::shared().shutdown(); }, nb::call_guard<nb::gil_scoped_release>());
+}

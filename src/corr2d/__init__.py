@@ -1,0 +1,55 @@
+"""corr2d: 2-D cross-correlation of images with kernels.
+
+``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
+``corr2d.kernels`` designs kernels, ``corr2d.images`` reads and writes pictures.
+"""
+
+from __future__ import annotations
+
+import atexit as _atexit
+import importlib as _importlib
+from typing import Any as _Any
+
+from . import _native
+from ._api import convolve2d, corr2d, plan
+from ._errors import Corr2dError, DTypeError, ImageFileError, MissingExtraError, NoCandidateError, OptionError, ShapeError
+from ._plan import Plan, get_threads, set_threads
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Corr2dError",
+    "DTypeError",
+    "ImageFileError",
+    "Kernel",
+    "MissingExtraError",
+    "NoCandidateError",
+    "OptionError",
+    "Plan",
+    "ShapeError",
+    "convolve2d",
+    "corr2d",
+    "get_threads",
+    "images",
+    "kernels",
+    "plan",
+    "set_threads",
+]
+
+_LAZY = {"images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel")}
+
+_atexit.register(_native.shutdown)  # no thread outlives the interpreter
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'corr2d' has no attribute {name!r}")
+    module, attribute = _LAZY[name]
+    loaded = _importlib.import_module(f"corr2d.{module}")
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

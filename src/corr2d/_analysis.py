@@ -1,0 +1,126 @@
+"""What was measured on a kernel: the facts that methods decide by.
+
+Facts are measured on the array, never declared; with no absolute epsilon anywhere, so a
+kernel and a thousandth of it get the same answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+Factors = tuple[np.ndarray, np.ndarray]
+
+# How far a kernel may be from its rank-1 form, as a share of sum|k|. Weights that were
+# rounded to float32 on the way differ by up to 2^-24; a float64 result tolerates 2^-52.
+RANK_ONE_SINGLE = 2.0**-23
+RANK_ONE_DOUBLE = 2.0**-52
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """Facts about one kernel; `weights` is what was measured."""
+
+    weights: np.ndarray = field(compare=False, repr=False)
+    finite: bool
+    integer: bool  # every weight is an integer
+    real: bool
+    abs_sum: float  # the largest sum of |k| over one output's taps
+    nonzeros: int
+    factors: Factors | None = field(compare=False, repr=False)  # (column, row) of the nearest rank-1 kernel
+    residual: float  # sum |k - column row| / sum |k|; inf when no factors were found
+
+    @property
+    def separable(self) -> bool:
+        """Whether the factors reproduce the kernel to float32 precision."""
+        return self.residual <= RANK_ONE_SINGLE
+
+
+def analyse(weights: np.ndarray) -> KernelFacts:
+    """Measure a kernel (float64 or complex128). Small ones are remembered by content.
+
+    Examples
+    --------
+    >>> analyse(np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])).separable
+    True
+    """
+    if weights.size > 1 << 14:
+        return _measure(weights)
+    return _remembered(weights.tobytes(), weights.shape, weights.dtype.char)
+
+
+@lru_cache(maxsize=256)
+def _remembered(content: bytes, shape: tuple[int, ...], char: str) -> KernelFacts:
+    return _measure(np.frombuffer(content, dtype=char).reshape(shape))
+
+
+def _measure(weights: np.ndarray) -> KernelFacts:
+    magnitude = np.abs(weights)
+    finite = bool(np.isfinite(magnitude).all())
+    real = weights.dtype.kind != "c"
+    abs_sum = float(magnitude.sum(axis=tuple(range(1, weights.ndim))).max()) if weights.ndim == 4 else float(magnitude.sum())
+    integer = finite and real and bool((weights == np.rint(weights)).all())
+    factors, residual = None, math.inf
+    if finite and real and weights.ndim == 2:
+        factors, residual = _rank_one(weights, integer)
+    return KernelFacts(weights, finite, integer, real, abs_sum, int(np.count_nonzero(weights)), factors, residual)
+
+
+def _rank_one(k: np.ndarray, integer: bool) -> tuple[Factors | None, float]:
+    """The factors of the nearest rank-1 kernel, and the share of sum|k| that they miss.
+
+    Through the largest weight first (exact for a rank-1 kernel, and cheap to refuse with);
+    then by singular vectors, which spread the rounding of the weights evenly.
+    """
+    scale = np.abs(k).max()
+    if scale == 0:
+        return (np.zeros(k.shape[0]), np.zeros(k.shape[1])), 0.0
+    _, exponent = math.frexp(scale)
+    k = np.ldexp(k, -exponent)  # exact, so tiny and huge kernels are measured alike
+    total = np.abs(k).sum()
+    y, x = np.unravel_index(np.abs(k).argmax(), k.shape)
+    column, row = k[:, x] / k[y, x], k[y].copy()
+    if integer:
+        return _integer_factors(np.ldexp(k, exponent), y, x)
+    residual = _missing(k, column, row, total)
+    if residual > 1e-3:
+        return None, math.inf
+    if residual > 0 and min(k.shape) > 1:
+        u, s, vt = np.linalg.svd(k, full_matrices=False)
+        better = _missing(k, u[:, 0], s[0] * vt[0], total)
+        if better < residual:
+            column, row, residual = u[:, 0], s[0] * vt[0], better
+    half = exponent // 2  # shared, so that neither factor leaves float32's range
+    return _balanced(np.ldexp(column, half), np.ldexp(row, exponent - half)), float(residual)
+
+
+def _missing(k, column, row, total) -> float:
+    return float(np.abs(k - np.outer(column, row)).sum() / total)
+
+
+def _balanced(column, row) -> Factors:
+    """Factors whose largest entries have like exponents: shifted by a power of two, exactly."""
+    _, c = math.frexp(float(np.abs(column).max()))
+    _, r = math.frexp(float(np.abs(row).max()))
+    shift = (r - c) // 2
+    return np.ldexp(column, shift), np.ldexp(row, -shift)
+
+
+def _integer_factors(k, y, x) -> tuple[Factors | None, float]:
+    """An integer kernel of rank 1 is an integer column times a primitive integer row: exact."""
+    if np.abs(k).max() >= 2.0**53:
+        return None, math.inf
+    row = [int(w) for w in k[y]]
+    divisor = math.gcd(*row)
+    row = np.array([w // divisor for w in row], dtype=float)
+    column = np.array([int(w) for w in k[:, x]], dtype=object)
+    pivot = int(row[x])
+    if any(int(w) % pivot for w in column):
+        return None, math.inf
+    column = np.array([int(w) // pivot for w in column], dtype=float)
+    if not np.array_equal(np.outer(column, row), k):
+        return None, math.inf
+    return (column, row), 0.0

@@ -1,0 +1,66 @@
+"""Predicted seconds: named terms with this machine's constants.
+
+Each constant is a rate that a person can check; the terms say what they count. Predictions
+are for warm calls that write into ``out=``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from . import _native
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Rates of one machine. Defaults: medians on 2 cores of a Zen 5 EPYC (AVX-512), 2026-11."""
+
+    cores: int = 2
+    fma_rate: float = 90e9  # float32 multiply-adds per second and core that the direct loops reach
+    small_row_taps: float = 1.6  # taps that one kernel row costs beside its own (loads, stores of sums)
+    bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
+    bytes_rate_all: float = 36e9  # ... by all cores together
+    convert_rate: float = 4e9  # samples per second and core, gathered or converted into a padded tile
+    fft_rate: float = 4.2e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    tile_overhead: float = 60e-6  # per FFT tile: Python, copies of small pieces
+    call_overhead: float = 4e-6  # one native call
+    wake_overhead: float = 6e-6  # one more thread joining in
+    reference_rate: float = 4e6  # taps per second of the loops in Python
+
+    def threads_for(self, seconds: float, asked: int) -> int:
+        """Threads that pay for work of `seconds` on one core: at least 20 microseconds each."""
+        return max(1, min(asked, int(seconds / 20e-6)))
+
+
+# Share of the AVX-512 rates that the narrower builds reach (their vectors' width).
+_WIDTH = {"avx512": 1.0, "avx2": 0.5, "sse2": 0.12, "native": 0.25}
+
+
+@lru_cache(maxsize=1)
+def machine() -> Machine:
+    """The constants in use here."""
+    default = Machine()
+    share = _WIDTH[_native.isa()]
+    return Machine(cores=available_cores(), fma_rate=default.fma_rate * share, convert_rate=default.convert_rate * max(share, 0.5))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def memory_seconds(m: Machine, bytes_in: float, bytes_out: float, threads: int) -> float:
+    """Reading the image once and writing the result once."""
+    return (bytes_in + bytes_out) / min(m.bytes_rate * threads, m.bytes_rate_all)
+
+
+def parallel_seconds(m: Machine, serial: float, memory_one: float, memory_all: float, asked: int) -> float:
+    """Time of divisible work: arithmetic and memory overlap, threads are woken one by one."""
+    threads = m.threads_for(max(serial, memory_one), asked)
+    memory = memory_one if threads == 1 else memory_all
+    return m.call_overhead + (threads - 1) * m.wake_overhead + max(serial / threads, memory)

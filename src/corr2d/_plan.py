@@ -1,0 +1,235 @@
+"""Choosing: ask every candidate for a refusal or a time, take the least; a plan is the answer kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from . import _arrays
+from ._analysis import KernelFacts, analyse
+from ._cost import Machine, available_cores, machine
+from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
+from ._problem import Problem, _count
+from .engines import CANDIDATES, METHODS, Candidate, Runner
+
+_threads: int | None = None
+
+
+def set_threads(n: int | None) -> None:
+    """Set how many threads calls use when they do not say ``threads=``.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1; None for the default, every core this process may use.
+
+    Examples
+    --------
+    >>> import corr2d
+    >>> corr2d.set_threads(1)
+    >>> corr2d.get_threads()
+    1
+    >>> corr2d.set_threads(None)
+    """
+    global _threads
+    _threads = None if n is None else _count("threads", n, 1)
+
+
+def get_threads() -> int:
+    """How many threads calls use by default.
+
+    Examples
+    --------
+    >>> import corr2d
+    >>> corr2d.get_threads() >= 1
+    True
+    """
+    return available_cores() if _threads is None else _threads
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One candidate's answer: predicted seconds, or the reason why it refused."""
+
+    engine: str
+    method: str
+    seconds: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """How a correlation will be computed. Print it, compare it, call it.
+
+    Attributes
+    ----------
+    method, engine : str
+        What was chosen, and where it runs.
+    seconds : float
+        Predicted time of a warm call that writes into ``out=``.
+    considered : tuple of Considered
+        Every candidate's answer.
+
+    Examples
+    --------
+    >>> import corr2d, numpy as np
+    >>> p = corr2d.plan((480, 640), np.ones((3, 3)) / 9, padding="same")
+    >>> p(np.zeros((480, 640), np.float32)).shape
+    (480, 640)
+    """
+
+    problem: Problem = field(repr=False)
+    facts: KernelFacts = field(repr=False)
+    threads: int
+    method: str
+    engine: str
+    seconds: float
+    considered: tuple[Considered, ...]
+    _run: Runner = field(repr=False)
+
+    def __call__(self, image: Any, out: Any = None) -> Any:
+        """Run the plan on an image of the planned shape and dtype."""
+        source = _arrays.take(image)
+        p = self.problem
+        if source.data.shape != p.shape or source.dtype != p.image_dtype:
+            raise ShapeError(
+                f"the plan is for an image of shape {p.shape} and dtype {p.image_dtype}; "
+                f"got shape {source.data.shape} and dtype {source.dtype}: make a plan for it with corr2d.plan(image, kernel)"
+            )
+        return self.run(source, image, out)
+
+    def run(self, source: _arrays.HostArray, image: Any, out: Any) -> Any:
+        """Compute for a checked image; `out` is checked here."""
+        p = self.problem
+        if out is None:
+            result, target = _arrays.empty(p.out_shape, p.out_dtype, source.home)
+            self._run(p.canonical(source.data), p.canonical(target), self.threads)
+            return _arrays.give(result, source.home)
+        target = check_out(out, p, image)
+        if np.may_share_memory(source.data, target):
+            from ._overlap import run_overlapping
+
+            run_overlapping(self, source.data, target)
+        else:
+            self._run(p.canonical(source.data), p.canonical(target), self.threads)
+        return out
+
+    def __str__(self) -> str:
+        p = self.problem
+        kernel = "×".join(map(str, ((*p.channels,) if p.channels else ()) + p.kernel_size))
+        facts = [f"{self.facts.nonzeros} of {self.facts.weights.size} taps non-zero"]
+        if self.facts.separable:
+            facts.append(f"rank 1 (residual {self.facts.residual:.0e})")
+        if self.facts.integer:
+            facts.append("integer")
+        lines = [
+            f"{'×'.join(map(str, p.shape))} {p.image_dtype} ⋆ {kernel} → {'×'.join(map(str, p.out_shape))} {p.out_dtype}, "
+            f"{self.threads} thread{'s' * (self.threads > 1)}",
+            f"kernel: {', '.join(facts)}",
+        ]
+        width = max(len(f"{c.engine} · {c.method}") for c in self.considered)
+        answers = sorted(self.considered, key=lambda c: (c.seconds is None, c.seconds or 0))
+        for c in answers:
+            mark = "▸" if (c.engine, c.method) == (self.engine, self.method) else " "
+            name = f"{c.engine} · {c.method}".ljust(width)
+            lines.append(f"{mark} {name}  {format_seconds(c.seconds):>9}" if c.seconds is not None else f"{mark} {name}          —  {c.reason}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready values."""
+        p = self.problem
+        return {
+            "image": {"shape": list(p.shape), "dtype": p.image_dtype},
+            "kernel": {"shape": list(self.facts.weights.shape), "nonzeros": self.facts.nonzeros, "rank_one": self.facts.separable},
+            "result": {"shape": list(p.out_shape), "dtype": p.out_dtype},
+            "padding": [list(pad) for pad in p.pads],
+            "boundary": p.boundary.name.lower(),
+            "stride": list(p.stride),
+            "dilation": list(p.dilation),
+            "threads": self.threads,
+            "method": self.method,
+            "engine": self.engine,
+            "seconds": self.seconds,
+            "considered": [
+                {"engine": c.engine, "method": c.method, "seconds": c.seconds, "reason": c.reason} for c in self.considered
+            ],
+        }
+
+
+def format_seconds(seconds: float) -> str:
+    """1.9 ms, 43 µs, 2.1 s."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale or unit == "µs":
+            value = seconds / scale
+            return f"{value:.{0 if value >= 99.5 else 1 if value >= 9.95 else 2}f} {unit}"
+    raise AssertionError
+
+
+def check_out(out: Any, p: Problem, image: Any) -> np.ndarray:
+    """The NumPy view of a caller's ``out``, or an error before anything is written."""
+    if (_arrays.torch_of(out) is None) != (_arrays.torch_of(image) is None):
+        raise DTypeError(f"out is {type(out).__name__} and the image is {type(image).__name__}; use the same kind of array for both")
+    if not isinstance(out, np.ndarray) and _arrays.torch_of(out) is None:
+        raise DTypeError(f"out is {type(out).__name__}; it must be an array that can be written to")
+    view = _arrays.take(out, "out")
+    if view.data.shape != p.out_shape:
+        raise ShapeError(f"out has shape {view.data.shape} and the result has shape {p.out_shape}; use np.empty({p.out_shape}, '{p.out_dtype}')")
+    if view.dtype != p.out_dtype:
+        raise DTypeError(f"out has dtype {view.dtype} and the result is {p.out_dtype}; pass dtype='{view.dtype}' or an out of dtype {p.out_dtype}")
+    if not view.data.dtype.isnative:
+        raise DTypeError(f"out has dtype {view.data.dtype!r} of foreign byte order; use the native {p.out_dtype}")
+    if not view.data.flags.writeable:
+        raise OptionError("out is read-only; pass a writeable array, e.g. out.copy()")
+    if any(stride == 0 and n > 1 for stride, n in zip(view.data.strides, view.data.shape, strict=True)):
+        raise OptionError("out is a broadcast array whose elements share memory; pass out.copy()")
+    return view.data
+
+
+def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int | None) -> Plan:
+    """The plan for a problem; small kernels' plans are remembered."""
+    if not isinstance(method, str):
+        raise OptionError(f"method={method!r}: use 'auto' or one of {', '.join(METHODS)}")
+    threads = get_threads() if threads is None else _count("threads", threads, 1)
+    if weights.size > 1 << 14:
+        return _choose(problem, analyse(weights), method, threads)
+    return _remembered(problem, weights.tobytes(), weights.dtype.char, weights.shape, method, threads)
+
+
+@lru_cache(maxsize=256)
+def _remembered(problem, content, char, shape, method, threads) -> Plan:
+    return _choose(problem, analyse(np.frombuffer(content, dtype=char).reshape(shape)), method, threads)
+
+
+def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:
+    if method != "auto" and method not in METHODS:
+        raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
+    m = machine()
+    answers = [_ask(candidate, problem, facts, m, threads) for candidate in CANDIDATES]
+    allowed = [
+        (answer.seconds, i)
+        for i, answer in enumerate(answers)
+        if answer.seconds is not None and method in ("auto", answer.method)
+    ]  # fmt: skip
+    if not allowed:
+        quoted = "; ".join(f"{a.engine}: {a.reason}" for a in answers if a.method == method)
+        raise NoCandidateError(f"method={method!r} refuses this problem ({quoted}); use method='auto'")
+    seconds, chosen = min(allowed)
+    candidate = CANDIDATES[chosen]
+    serial = candidate.seconds(problem, facts, m, 1)
+    return Plan(
+        problem, facts, m.threads_for(serial, threads), candidate.method, candidate.engine, seconds,
+        tuple(answers), candidate.prepare(problem, facts),
+    )  # fmt: skip
+
+
+def _ask(candidate: Candidate, problem: Problem, facts: KernelFacts, m: Machine, threads: int) -> Considered:
+    reason = candidate.refuse(problem, facts)
+    if reason:
+        return Considered(candidate.engine, candidate.method, None, reason)
+    return Considered(candidate.engine, candidate.method, candidate.seconds(problem, facts, m, threads))
+
+
+__all__ = ["Considered", "Plan", "get_threads", "make_plan", "set_threads"]

@@ -1,0 +1,203 @@
+"""The compiled methods: which accumulator keeps the promises, and the call itself."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import _native
+from .._analysis import RANK_ONE_DOUBLE, RANK_ONE_SINGLE, KernelFacts
+from .._arrays import split_complex
+from .._cost import Machine, memory_seconds, parallel_seconds
+from .._problem import Problem
+
+F32, F64, I128 = 0, 1, 2  # the compiled code's accumulators
+
+# Sums of integers are exact below these.
+EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
+
+# The contract allows 32 u sum|k| max|x|; one is kept for the rounding of the result.
+ROUNDINGS = 31
+
+# Outputs larger than this are written past the cache: they would only push out the image,
+# and a store that first reads its line moves half as much again (measured best from 8 MB).
+STREAM_BYTES = 8 << 20
+
+
+def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
+    """The narrowest accumulator that keeps the accuracy bound and integers exact.
+
+    `roundings` bounds the method's rounding error in units of u sum|k| max|x|.
+    """
+    largest = problem.largest_integer
+    if largest is not None and facts.integer and problem.bias.imag == 0 and problem.bias.real.is_integer():
+        peak = facts.abs_sum * largest + abs(problem.bias.real)
+        if problem.single and peak < EXACT_SINGLE:
+            return F32
+        if peak < EXACT_DOUBLE:
+            return F64
+        return I128 if facts.abs_sum < 2**62 else F64
+    # Outside this range float32 weights, or their products with float32 pixels, could
+    # underflow where the result does not.
+    comfortable = facts.abs_sum == 0 or 2.0**-60 < facts.abs_sum < 2.0**60
+    return F32 if problem.single and comfortable and roundings <= ROUNDINGS else F64
+
+
+def summed_in_groups(taps: int) -> int:
+    """Roundings of a sum taken eight at a time, then over the groups (native/separable.hpp)."""
+    return min(taps, 8) + (taps - 1) // 8
+
+
+class _Native:
+    engine = "native"
+
+    def _arithmetic(self, problem: Problem, rate_taps: float, m: Machine, threads: int, double: bool) -> float:
+        lanes = 2 if problem.complex_result else 1
+        outputs = problem.outputs * lanes
+        arithmetic = outputs * rate_taps / m.fma_rate * (2 if double else 1)
+        item = _itemsize(problem.image_dtype)
+        pixels = problem.planes * math.prod(problem.size) * (problem.channels[1] if problem.channels else 1)
+        as_it_lies = item == (8 if double else 4) and problem.image_dtype.startswith(("float", "complex")) and problem.stride[1] == 1
+        if not as_it_lies:
+            arithmetic += pixels * lanes / m.convert_rate
+        bytes_in, bytes_out = pixels * item, problem.outputs * _itemsize(problem.out_dtype)
+        return parallel_seconds(
+            m, arithmetic, memory_seconds(m, bytes_in, bytes_out, 1), memory_seconds(m, bytes_in, bytes_out, threads), threads
+        )
+
+    def _filter(self, problem: Problem, facts: KernelFacts, roundings: int, factors=None):
+        """The compiled filter, and how arrays are to be seen by it."""
+        code = accumulator(problem, facts, roundings)
+        weights, mixing = facts.weights, _mixes(problem, facts)
+        if mixing:
+            weights = _mix_complex(weights.reshape((-1,) + weights.shape[-3:]) if weights.ndim == 4 else weights[None, None], problem)
+        else:
+            weights = weights[None, None]
+        outputs, inputs = weights.shape[:2]
+        fill = [problem.fill.real, problem.fill.imag] if problem.complex_image else [problem.fill.real]
+        if mixing:
+            fill = fill * (inputs // len(fill))
+        bias = [problem.bias.real, problem.bias.imag][: 2 if problem.complex_result else 1]
+        bias = bias * (outputs // len(bias)) if mixing else bias[:1]
+        column, row = (None, None) if factors is None else (np.ascontiguousarray(f, dtype=float) for f in factors)
+        native = _native.Filter(
+            np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row, code,
+            int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride, problem.dilation,
+            np.array(fill, dtype=float), np.array(bias, dtype=float),
+        )  # fmt: skip
+        return native, mixing
+
+    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, factors=None):
+        native, mixing = self._filter(problem, facts, roundings, factors)
+        image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
+
+        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            if mixing:
+                # (..., channels, parts, H, W): parts are real and imaginary, or just the one.
+                if not problem.channels:
+                    image, out = image[..., None, :, :], out[..., None, :, :]
+                image = split_complex(image) if problem.complex_image else image[..., None, :, :]
+                out = split_complex(out) if problem.complex_result else out[..., None, :, :]
+            elif problem.complex_image:
+                image, out = split_complex(image), split_complex(out)
+            elif problem.complex_result:  # a real image and kernel, a complex result asked for
+                parts = split_complex(out)
+                parts[..., 1, :, :] = 0
+                out = parts[..., 0, :, :]
+            native.run(image, out, image_bfloat, out_bfloat, threads, STREAM_BYTES)
+
+        return run
+
+
+class Direct(_Native):
+    """Every tap of every output, register-blocked (native/direct.hpp)."""
+
+    method = "direct"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        return ""
+
+    def roundings(self, problem: Problem, facts: KernelFacts) -> int:
+        kh, kw = problem.kernel_size
+        inputs = problem.channels[1] if problem.channels else 1
+        parts = 2 if problem.complex_image and _mixes(problem, facts) else 1
+        return kw + kh * inputs * parts + (1 if problem.bias else 0)
+
+    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
+        code = accumulator(problem, facts, self.roundings(problem, facts))
+        if code == I128:
+            return problem.outputs * problem.taps * 2e-9 / threads + machine.call_overhead
+        kh, kw = problem.kernel_size
+        inputs = problem.channels[1] if problem.channels else 1
+        parts = 1 if facts.real else 2
+        taps = inputs * parts * kh * (kw + machine.small_row_taps)
+        if problem.stride[0] > 1:
+            taps *= 2  # rows share no loads
+        return self._arithmetic(problem, taps, machine, threads, code == F64)
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        return self._runner(problem, facts, self.roundings(problem, facts))
+
+
+class Separable(_Native):
+    """Rank-1 kernels: columns, then rows, fused in cache (native/separable.hpp)."""
+
+    method = "separable"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.channels:
+            return "the kernel mixes channels"
+        if _mixes(problem, facts):
+            return "the kernel is complex"
+        if not facts.finite:
+            return "the kernel has weights that are not finite"
+        if facts.factors is None:
+            return "the kernel is not of rank 1"
+        if facts.residual > (RANK_ONE_SINGLE if problem.single else RANK_ONE_DOUBLE):
+            return f"the nearest rank-1 kernel misses {facts.residual:.1e} of the weights"
+        if accumulator(problem, facts, self.roundings(problem)) == I128:
+            return "integer sums may pass 2**53, where only 'direct' stays exact"
+        return ""
+
+    def roundings(self, problem: Problem) -> int:
+        # Two passes, two factors rounded to the accumulator's type, what rank 1 misses.
+        return sum(map(summed_in_groups, problem.kernel_size)) + 2 + 2 + (1 if problem.bias else 0)
+
+    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
+        double = accumulator(problem, facts, self.roundings(problem)) == F64
+        kh, kw = problem.kernel_size
+        # Each tap is a load beside its multiply-add, unaligned in the second pass; and the
+        # line between the passes is written and read.
+        taps = 1.2 * kh * problem.stride[1] + 2.2 * kw + 6
+        return self._arithmetic(problem, taps, machine, threads, double)
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        return self._runner(problem, facts, self.roundings(problem), facts.factors)
+
+
+def _mixes(problem: Problem, facts: KernelFacts) -> bool:
+    """Whether planes are computed from one another: channels, or real and imaginary parts."""
+    return problem.channels is not None or not facts.real or (problem.complex_result and problem.bias != 0)
+
+
+def _mix_complex(weights: np.ndarray, problem: Problem) -> np.ndarray:
+    """Complex correlation as real channel mixing: (O, I) complex is (2 O, 2 I or I) real."""
+    if not problem.complex_result:
+        return weights
+    real, imag = weights.real, weights.imag
+    o, i, kh, kw = weights.shape
+    parts = 2 if problem.complex_image else 1
+    mixed = np.zeros((o, 2, i, parts, kh, kw))
+    mixed[:, 0, :, 0] = real
+    mixed[:, 1, :, 0] = imag
+    if parts == 2:
+        mixed[:, 0, :, 1] = -imag
+        mixed[:, 1, :, 1] = real
+    return mixed.reshape(2 * o, parts * i, kh, kw)
+
+
+def _itemsize(name: str) -> int:
+    return 2 if name == "bfloat16" else np.dtype(name).itemsize
+
+
