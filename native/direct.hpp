@@ -1,68 +1,168 @@
-// Direct correlation, register-blocked: R output rows by U vectors share every load.
+// Direct correlation, register-blocked: kRows output rows by kVectors vectors share every
+// load, and their sums stay in registers.
 //
-// Each output is the sum over kernel rows of (the sum over the taps of that row). The
-// two levels keep the rounding error below (kw + kh) u sum|k| max|x|, and because the
-// formula depends on the kernel alone, every output has the same bits whatever the
-// tile, the thread or the position in the register block.
+// Summation has two levels: `group` kernel rows at a time in registers, then over the
+// groups in memory. That bounds the rounding error by (group kw + kh / group) u sum|k| max|x|
+// where one long sum would have kh kw; and since the formula depends on the kernel alone,
+// every output has the same bits whatever the tile, the thread or the place in the block.
 #pragma once
 #include "rows.hpp"
 
+// The register block only is one if its loops vanish: unrolled by order, not by luck.
+#define CORR2D_UNROLL _Pragma("GCC unroll 32")
+
 namespace corr2d { namespace CORR2D_ISA {
 
-// One input row feeds R output rows: kernel row `w` meets the first, the row before it
-// the second, ... Output row r lies at sums + r * pitch and is added to.
-template <class T, int R, int U>
-static inline void feed_block(const T* in, const i64* offset, i64 taps, const T* w, T* sums, i64 pitch) {
+constexpr i64 kBlockedRows = 15;  // kernels of more rows take the loop without fixed sizes
+constexpr i64 kRoundings = 30;    // what the accuracy contract leaves for the sums
+
+// How many kernel rows are summed in registers: as many as the error allows, for each
+// flush to memory costs about as much as four taps.
+static inline i64 rows_in_group(i64 kh, i64 kw) {
+    if (kh * kw <= kRoundings && kh <= 7) return kh;
+    for (i64 group = 4; group > 1; group /= 2)
+        if (group < kh && group * kw + (kh + group - 1) / group <= kRoundings) return group;
+    return 1;
+}
+
+template <class T>
+struct Strip {
+    const T* const* rows;  // input rows, `row_step` apart for neighbouring kernel rows
+    i64 row_step;
+    const i64* offset;  // of each tap in a row
+    i64 kh, kw, group;
+    const T* w;  // (kw, kh): the weights that meet one load lie side by side
+    T* sums;  // output row r at sums + r * pitch
+    i64 pitch;
+    bool add;    // to what is there (further input channels), or start anew
+    bool room;   // rows may be read a block beyond their end
+    bool ahead;  // the rows of the next strip are known: fetch them meanwhile
+};
+
+// kRows x kVectors outputs at column x.
+template <class T, int KH, int G>
+static void block(const Strip<T>& strip, i64 x) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
-    V acc[R][U];
-    for (int r = 0; r < R; ++r)
-        for (int u = 0; u < U; ++u) acc[r][u] = V{};
-    for (i64 j = 0; j < taps; ++j) {
-        const T* p = in + offset[j];
-        V x[U];
-        for (int u = 0; u < U; ++u) x[u] = load(p + u * L);
-        for (int r = 0; r < R; ++r) {
-            const V k = broadcast(w[j - r * taps]);
-            for (int u = 0; u < U; ++u) acc[r][u] += k * x[u];
+    const Strip<T> s = strip;  // a copy: the stores below could alias a reference
+    V acc[kRows][kVectors];
+    CORR2D_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+        CORR2D_UNROLL
+        for (int u = 0; u < kVectors; ++u) acc[r][u] = V{};
+    }
+    CORR2D_UNROLL
+    for (int q = 0; q < kRows + KH - 1; ++q) {
+        const T* in = s.rows[q * s.row_step] + x;
+        const T* w = s.w + q;
+        i64 j = 0;
+        do {
+            const T* p = in + s.offset[j];
+            V v[kVectors];
+            CORR2D_UNROLL
+            for (int u = 0; u < kVectors; ++u) v[u] = load(p + u * L);
+            CORR2D_UNROLL
+            for (int r = 0; r < kRows; ++r) {
+                if (q - r < 0 || q - r >= KH) continue;
+                const V k = broadcast(w[-r]);
+                CORR2D_UNROLL
+                for (int u = 0; u < kVectors; ++u) acc[r][u] += k * v[u];
+            }
+            w += KH;
+        } while (++j < s.kw);
+        CORR2D_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+            const int i = q - r;
+            if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
+            T* to = s.sums + r * s.pitch + x;
+            CORR2D_UNROLL
+            for (int u = 0; u < kVectors; ++u) {
+                if (i >= G)
+                    store(to + u * L, load(to + u * L) + acc[r][u]);
+                else
+                    store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
+                acc[r][u] = V{};
+            }
         }
     }
-    for (int r = 0; r < R; ++r)
-        for (int u = 0; u < U; ++u) {
-            T* s = sums + r * pitch + u * L;
-            store(s, load(s) + acc[r][u]);
-        }
 }
 
-// All input rows that the output rows [0, R) need, for U vectors.
+// The same formula for one row, any kernel, U vectors: what the blocks leave over.
 template <class T, int U>
-static inline void column_block(const T* const* rows, i64 row_step, i64 x, const i64* offset, i64 kh, i64 kw,
-                                const T* w, T* sums, i64 pitch, i64 R) {
-    for (i64 q = 0; q < R + kh - 1; ++q) {
-        const i64 first = max64(0, q - kh + 1), last = min64(R - 1, q);
-        const T* in = rows[q * row_step] + x;
-        const T* wq = w + (q - first) * kw;
-        T* to = sums + first * pitch + x;
-        switch (last - first + 1) {
-            case 1: feed_block<T, 1, U>(in, offset, kw, wq, to, pitch); break;
-            case 2: feed_block<T, 2, U>(in, offset, kw, wq, to, pitch); break;
-            case 3: feed_block<T, 3, U>(in, offset, kw, wq, to, pitch); break;
-            case 4: feed_block<T, 4, U>(in, offset, kw, wq, to, pitch); break;
-            case 5: feed_block<T, 5, U>(in, offset, kw, wq, to, pitch); break;
-            case 6: feed_block<T, 6, U>(in, offset, kw, wq, to, pitch); break;
+static void row_block(const Strip<T>& s, i64 r, i64 x) {
+    using V = typename Vec<T>::type;
+    constexpr i64 L = Vec<T>::lanes;
+    T* to = s.sums + r * s.pitch + x;
+    V total[U], acc[U];
+    for (int u = 0; u < U; ++u) total[u] = s.add ? load(to + u * L) : V{};
+    for (i64 i = 0; i < s.kh;) {
+        for (int u = 0; u < U; ++u) acc[u] = V{};
+        const i64 stop = min64(s.kh, i + s.group);
+        for (; i < stop; ++i) {
+            const T* in = s.rows[(r + i) * s.row_step] + x;
+            for (i64 j = 0; j < s.kw; ++j) {
+                const V k = broadcast(s.w[j * s.kh + i]);
+                const T* p = in + s.offset[j];
+                for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
+            }
         }
+        for (int u = 0; u < U; ++u) total[u] += acc[u];
     }
+    for (int u = 0; u < U; ++u) store(to + u * L, total[u]);
 }
 
-// sums[r][x] += correlation, for R <= kRows output rows and n samples rounded up to vectors.
 template <class T>
-static void direct_strip(const T* const* rows, i64 row_step, const i64* offset, i64 kh, i64 kw, const T* w, T* sums,
-                         i64 pitch, i64 R, i64 n) {
-    constexpr i64 L = Vec<T>::lanes;
+using Block = void (*)(const Strip<T>&, i64);
+
+template <class T, int KH>
+static Block<T> block_for_group(i64 group) {
+    if (group == 1) return &block<T, KH, 1>;
+    if constexpr (KH > 2)
+        if (group == 2) return &block<T, KH, 2>;
+    if constexpr (KH > 4)
+        if (group == 4) return &block<T, KH, 4>;
+    if constexpr (KH <= 7) return &block<T, KH, KH>;
+    return nullptr;
+}
+
+template <class T>
+static Block<T> block_for(i64 kh, i64 group) {
+#define CORR2D_ROWS(KH) case KH: return block_for_group<T, KH>(group);
+    switch (kh) {
+        CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5)
+        CORR2D_ROWS(6) CORR2D_ROWS(7) CORR2D_ROWS(8) CORR2D_ROWS(9) CORR2D_ROWS(10)
+        CORR2D_ROWS(11) CORR2D_ROWS(12) CORR2D_ROWS(13) CORR2D_ROWS(14) CORR2D_ROWS(15)
+    }
+#undef CORR2D_ROWS
+    return nullptr;
+}
+
+// R <= kRows output rows of n samples (computed in whole vectors).
+template <class T>
+static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
+    constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
+    const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group) : nullptr;
     i64 x = 0;
-    for (; x + (kVectors - 1) * L < n; x += kVectors * L)
-        column_block<T, kVectors>(rows, row_step, x, offset, kh, kw, w, sums, pitch, R);
-    for (; x < n; x += L) column_block<T, 1>(rows, row_step, x, offset, kh, kw, w, sums, pitch, R);
+    if (blocked) {
+        for (; x + wide - L < n; x += wide) {
+            // Rows come from memory in pieces of a page that the hardware does not foresee.
+            if (s.ahead)
+                for (i64 r = 0; r < kRows; ++r)
+                    for (i64 u = 0; u < kVectors; ++u)
+                        __builtin_prefetch(s.rows[(kRows + s.kh - 1 + r) * s.row_step] + x + u * L, 0, 3);
+            blocked(s, x);
+        }
+        if (x >= n) return;
+        // The rest: beyond the end where the rows are copies with room, else once more from
+        // further left (the same bits). Either is faster than narrower code.
+        if (s.room) return blocked(s, x);
+        if (x > 0 && !s.add) return blocked(s, round_up(n, L) - wide);
+    }
+    const i64 rest = x;
+    for (i64 r = 0; r < R; ++r) {
+        for (x = rest; x + wide - L < n; x += wide) row_block<T, kVectors>(s, r, x);
+        for (; x < n; x += L) row_block<T, 1>(s, r, x);
+    }
 }
 
 }}  // namespace corr2d::CORR2D_ISA

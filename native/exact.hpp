@@ -88,17 +88,17 @@ inline void band(const Job& job, i64 index, char*) {
     for (i64 o = 0; o < outputs; ++o)
         for (i64 x = 0; x < job.x.out; ++x) {
             Wide sum = static_cast<Wide>(w.bias[o]);
-            const std::int64_t* k = weights + o * inputs * job.y.taps * job.x.taps;
             for (i64 c = 0; c < inputs; ++c) {
+                const std::int64_t* k = weights + (o * inputs + c) * job.y.taps * job.x.taps;
                 const Wide fill = static_cast<Wide>(w.fill[(w.mixing ? c : which) % w.fills]);
                 for (i64 i = 0; i < job.y.taps; ++i) {
                     const i64 row = source_index(job.boundary, y * job.y.stride - job.y.before + i * job.y.dilation, job.in.rows);
-                    for (i64 j = 0; j < job.x.taps; ++j, ++k) {
+                    for (i64 j = 0; j < job.x.taps; ++j) {
                         const i64 col = source_index(job.boundary, x * job.x.stride - job.x.before + j * job.x.dilation, job.in.cols);
                         const Wide pixel = row < 0 || col < 0 ? fill
                                                               : load(in + job.in_offset(c) + row * job.in.row_stride + col * job.in.col_stride,
                                                                      job.in.dtype, job.in.swapped);
-                        sum += pixel * *k;
+                        sum += pixel * k[j * job.y.taps + i];
                     }
                 }
             }

@@ -39,7 +39,7 @@ struct View {
 struct Weights {
     i64 outputs, inputs;
     bool mixing;
-    const void* dense;   // float, double or int64
+    const void* dense;   // float, double or int64; each kernel transposed, (kw, kh)
     const void* column;  // separable: the vertical factor (kh)
     const void* row;     //            the horizontal factor (kw)
     const double* fill;  // what constant padding holds: per mixed input channel, else per

@@ -104,6 +104,7 @@ struct Tile {
     T* sums;
     T* line;
     i64 pitch;  // of sums
+    bool room;  // behind the rows
 };
 
 // One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o.
@@ -126,10 +127,13 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
     }
     const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
     const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
-    for (i64 r = 0; r < R; ++r) __builtin_memset(t.sums + r * t.pitch, 0, static_cast<std::size_t>(t.pitch) * sizeof(T));
+    // Whether the rows of the next strip are in the table: fetched while this one is computed.
+    const bool ahead = top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
+    const i64 group = rows_in_group(kh, kw);
     for (i64 c = 0; c < channels; ++c)
-        direct_strip(t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, w + c * kh * kw, t.sums,
-                     t.pitch, R, n);
+        direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, group, w + c * kh * kw,
+                         t.sums, t.pitch, c > 0, t.room, ahead},
+                        R, n);
 }
 
 // Output samples [x0, x0 + n) of band rows [y0, y1).
@@ -158,7 +162,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     T* scratch = arena.take<T>(s.channels * s.scratch_rows * s.pitch);
     gather_rows(job, in, fill, y0, y1, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.pitch, fill_row,
                 rows);
-    const Tile<T> t{job, rows, offset, line_taps, column_taps, sums, line, row_pitch<T>(s.columns)};
+    const Tile<T> t{job, rows, offset, line_taps, column_taps, sums, line, row_pitch<T>(s.columns), !in_place};
     const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
     const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
@@ -167,6 +171,8 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     for (i64 o = 0; o < outputs; ++o)
         for (i64 g = 0; g < groups; ++g)
             for (i64 y = y0 + g; y < y1; y += most * step) {
+                // Too few rows for a block: some of those above once more, to the same bits.
+                if (step == 1 && y + most > y1 && y1 - y0 >= most) y = y1 - most;
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
                 strip(t, o, y - y0, R, n);
                 for (i64 r = 0; r < R; ++r) {

@@ -166,7 +166,14 @@ public:
         if (static_cast<i64>(bias_.size()) != outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
             throw std::invalid_argument("one bias per output and one fill per input");
         if (accumulator < 0 || accumulator > 2 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
-        dense_.assign(dense, accumulator_);
+        std::vector<double> transposed(dense.size());
+        const i64 kh = y_.taps, kw = x_.taps;
+        for (i64 k = 0; k < outputs * inputs; ++k)
+            for (i64 i = 0; i < kh; ++i)
+                for (i64 j = 0; j < kw; ++j)
+                    transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
+                        dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
+        dense_.assign(transposed, accumulator_);
         if (column) {
             const std::vector<double> u = doubles(*column), v = doubles(*row);
             if (static_cast<i64>(u.size()) != y_.taps || static_cast<i64>(v.size()) != x_.taps || mixing)

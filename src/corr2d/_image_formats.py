@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from corr2d._errors import MissingExtraError
+from ._errors import MissingExtraError
 
 __all__ = ["DECODERS", "ENCODERS", "Raster", "sniff"]
 
@@ -66,7 +66,7 @@ def extra(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        package = {"PIL.Image": "pillow"}.get(module, module)
+        package = "pillow" if module.startswith("PIL.") else module
         raise MissingExtraError(
             f'image files need {package}: pip install "corr2d[images]"', name=package
         ) from error

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from corr2d.kernel import Kernel
+    from .kernel import Kernel
 
 __all__ = ["table"]
 

@@ -82,6 +82,10 @@ class Problem:
         """Whether any output reads a pixel beyond the image."""
         return any(p > 0 for pair in self.pads for p in pair)
 
+    def fill_like(self, image: np.ndarray) -> complex:
+        """The fill value as the image's samples would hold it."""
+        return self.fill if image.dtype.kind == "c" else self.fill.real
+
     @property
     def span(self) -> Pair:
         """Pixels from the first to the last tap, per axis."""

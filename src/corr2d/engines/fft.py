@@ -12,7 +12,6 @@ import threading
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 
 from .._analysis import KernelFacts
 from .._boundary import Boundary, source_indices
@@ -103,15 +102,29 @@ def _best_tiling(dense, span, item, channels):
 
 def _lengths(outputs: int, span: int) -> list[int]:
     """Lengths to try: from a little more than the kernel to the whole axis."""
-    whole = scipy.fft.next_fast_len(outputs + span, real=True)
-    sizes = {scipy.fft.next_fast_len(n, real=True) for n in (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048) if n > span + 8}
-    return sorted({n for n in sizes if n < whole} | {whole})
+    whole = _fast_length(outputs + span)
+    return [n for n in (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048) if span + 8 < n < whole] + [whole]
+
+
+def _fast_length(n: int) -> int:
+    """The next length without prime factors above 5."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
 
 
 class _Transform:
     """A prepared correlation: tile size chosen, the kernel's spectrum kept."""
 
     def __init__(self, problem: Problem, facts: KernelFacts):
+        import scipy.fft  # 0.2 s that only those pay who need it
+
+        self.fft = scipy.fft
         self.problem = problem
         self.integral = _integral(problem, facts)
         self.item = _itemsize(problem, facts)
@@ -141,12 +154,12 @@ class _Transform:
     def _forward(self, tile, wide=False):
         if not wide:
             tile = np.asarray(tile, dtype=self.pixel_type)
-        return scipy.fft.fft2(tile) if self.complex else scipy.fft.rfft2(tile)
+        return self.fft.fft2(tile) if self.complex else self.fft.rfft2(tile)
 
     def _backward(self, spectrum):
         if self.complex:
-            return scipy.fft.ifft2(spectrum, overwrite_x=True)
-        return scipy.fft.irfft2(spectrum, s=(self.ly, self.lx), overwrite_x=True)
+            return self.fft.ifft2(spectrum, overwrite_x=True)
+        return self.fft.irfft2(spectrum, s=(self.ly, self.lx), overwrite_x=True)
 
     def __call__(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
         p = self.problem
@@ -238,7 +251,7 @@ class _Transform:
         (dy, dx), (sy, sx) = self.problem.dilation, self.problem.span
         window = np.zeros((self.ly, self.lx))
         window[: sy + 1 : dy, : sx + 1 : dx] = 1
-        count = scipy.fft.irfft2(scipy.fft.rfft2(seen) * scipy.fft.rfft2(window).conj(), s=seen.shape)
+        count = self.fft.irfft2(self.fft.rfft2(seen) * self.fft.rfft2(window).conj(), s=seen.shape)
         return count > 0.5
 
 
