@@ -3,8 +3,10 @@
 //
 // Summation has two levels: `group` kernel rows at a time in registers, then over the
 // groups in memory. That bounds the rounding error by (group kw + kh / group) u sum|k| max|x|
-// where one long sum would have kh kw; and since the formula depends on the kernel alone,
-// every output has the same bits whatever the tile, the thread or the place in the block.
+// where one long sum would have kh kw; engines/native.py chooses the largest group that the
+// accuracy contract allows, for a flush to memory costs about as much as four taps. Since the
+// formula depends on the kernel alone, every output has the same bits whatever the tile, the
+// thread or the place in the block.
 #pragma once
 #include "rows.hpp"
 
@@ -12,18 +14,6 @@
 #define CORR2D_UNROLL _Pragma("GCC unroll 32")
 
 namespace corr2d { namespace CORR2D_ISA {
-
-constexpr i64 kBlockedRows = 15;  // kernels of more rows take the loop without fixed sizes
-constexpr i64 kRoundings = 30;    // what the accuracy contract leaves for the sums
-
-// How many kernel rows are summed in registers: as many as the error allows, for each
-// flush to memory costs about as much as four taps.
-static inline i64 rows_in_group(i64 kh, i64 kw) {
-    if (kh * kw <= kRoundings && kh <= 7) return kh;
-    for (i64 group = 4; group > 1; group /= 2)
-        if (group < kh && group * kw + (kh + group - 1) / group <= kRoundings) return group;
-    return 1;
-}
 
 template <class T>
 struct Strip {

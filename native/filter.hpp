@@ -12,7 +12,9 @@ using i64 = std::int64_t;
 
 enum class DType : std::uint8_t { b1, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64 };
 enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
-enum class Method : std::uint8_t { direct, separable };
+// direct: register blocks. separable: two sums of shifted rows. taps: one such sum, for
+// kernels whose long sums need more levels than the blocks have.
+enum class Method : std::uint8_t { direct, separable, taps };
 enum class Accumulator : std::uint8_t { f32, f64, i128 };
 
 // One axis: out[o] = sum over t of kernel[t] * in[o * stride - before + t * dilation].
@@ -51,6 +53,7 @@ struct Job {
     Method method;
     Accumulator accumulator;
     Boundary boundary;
+    i64 group;  // direct: kernel rows summed in registers
     Weights weights;
     Axis y, x;
     View in, out;

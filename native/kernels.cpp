@@ -3,8 +3,8 @@
 #include "direct.hpp"
 #include "pace.hpp"
 #include "rows.hpp"
-#include "separable.hpp"
 #include "store.hpp"
+#include "sum.hpp"
 
 #define CORR2D_TEXT2(x) #x
 #define CORR2D_TEXT(x) CORR2D_TEXT2(x)
@@ -39,6 +39,11 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols) {
     return s;
 }
 
+// How many shifted rows are summed at once.
+static i64 tap_pointers(const Job& job, const Sizes& s) {
+    return job.method == Method::taps ? s.channels * job.y.taps * job.x.taps : max64(job.y.taps, job.x.taps);
+}
+
 template <class T>
 static std::size_t arena_bytes(const Job& job, i64 band_rows, i64 tile_cols) {
     const Sizes s = sizes<T>(job, band_rows, tile_cols);
@@ -46,7 +51,7 @@ static std::size_t arena_bytes(const Job& job, i64 band_rows, i64 tile_cols) {
                      + (kRows + 1) * row_pitch<T>(s.columns)            // sums
                      + row_pitch<T>(s.pitch)                            // the separable line
                      + s.channels + job.lanes;                          // fill values
-    const i64 tables = s.channels * s.table_rows + job.y.taps + 3 * job.x.taps;
+    const i64 tables = s.channels * s.table_rows + tap_pointers(job, s) + job.x.taps;
     return static_cast<std::size_t>(rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16);
 }
 
@@ -99,8 +104,7 @@ struct Tile {
     const Job& job;
     Rows<T> rows;
     const i64* offset;
-    const T** line_taps;
-    const T** column_taps;
+    const T** taps;  // shifted rows
     T* sums;
     T* line;
     i64 pitch;  // of sums
@@ -114,24 +118,32 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
     const i64 kh = job.y.taps, kw = job.x.taps;
     const i64 top = y * job.y.stride;
     if (job.method == Method::separable) {
-        const T* column = static_cast<const T*>(job.weights.column);
-        const T* row = static_cast<const T*>(job.weights.row);
         for (i64 r = 0; r < R; ++r) {
             const T* const* table = t.rows.table + top + r * job.y.dilation;
-            for (i64 i = 0; i < kh; ++i) t.column_taps[i] = table[i * job.y.dilation];
-            weighted_rows(t.column_taps, column, kh, t.line, t.rows.pixels);
-            for (i64 j = 0; j < kw; ++j) t.line_taps[j] = t.line + t.offset[j];
-            weighted_rows(t.line_taps, row, kw, t.sums + r * t.pitch, n);
+            for (i64 i = 0; i < kh; ++i) t.taps[i] = table[i * job.y.dilation];
+            sum_rows(t.taps, static_cast<const T*>(job.weights.column), kh, t.line, t.rows.pixels);
+            for (i64 j = 0; j < kw; ++j) t.taps[j] = t.line + t.offset[j];
+            sum_rows(t.taps, static_cast<const T*>(job.weights.row), kw, t.sums + r * t.pitch, n);
         }
         return;
     }
     const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
     const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
+    if (job.method == Method::taps) {
+        for (i64 r = 0; r < R; ++r) {
+            const T** tap = t.taps;
+            for (i64 c = 0; c < channels; ++c)
+                for (i64 j = 0; j < kw; ++j)  // in the order of the weights
+                    for (i64 i = 0; i < kh; ++i)
+                        *tap++ = t.rows.table[c * t.rows.rows + top + (r + i) * job.y.dilation] + t.offset[j];
+            sum_rows(t.taps, w, channels * kh * kw, t.sums + r * t.pitch, n);
+        }
+        return;
+    }
     // Whether the rows of the next strip are in the table: fetched while this one is computed.
     const bool ahead = top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
-    const i64 group = rows_in_group(kh, kw);
     for (i64 c = 0; c < channels; ++c)
-        direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, group, w + c * kh * kw,
+        direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, w + c * kh * kw,
                          t.sums, t.pitch, c > 0, t.room, ahead},
                         R, n);
 }
@@ -150,8 +162,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     i64* offset = arena.take<i64>(job.x.taps);
     for (i64 j = 0; j < job.x.taps; ++j)
         offset[j] = job.lanes * (in_place ? j * job.x.dilation : tap_offset(layout, job.x, j));
-    const T** line_taps = arena.take<const T*>(job.x.taps);
-    const T** column_taps = arena.take<const T*>(job.y.taps);
+    const T** taps = arena.take<const T*>(tap_pointers(job, s));
     T* fill_row = arena.take<T>(s.channels * s.pitch);
     T* sums = arena.take<T>((kRows + 1) * row_pitch<T>(s.columns));
     T* line = arena.take<T>(row_pitch<T>(s.pitch));
@@ -162,7 +173,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     T* scratch = arena.take<T>(s.channels * s.scratch_rows * s.pitch);
     gather_rows(job, in, fill, y0, y1, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.pitch, fill_row,
                 rows);
-    const Tile<T> t{job, rows, offset, line_taps, column_taps, sums, line, row_pitch<T>(s.columns), !in_place};
+    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), !in_place};
     const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
     const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;

@@ -152,12 +152,12 @@ class Filter {
 public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
-           std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias)
+           std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
           x_{0, 0, before.second, size.second, stride.second, dilation.second},
-          fill_(doubles(fill)), bias_(doubles(bias)) {
+          fill_(doubles(fill)), bias_(doubles(bias)), group_(group) {
         const std::vector<double> dense = doubles(weights);
         for (const Axis* a : {&y_, &x_})
             if (a->taps < 1 || a->stride < 1 || a->dilation < 1) throw std::invalid_argument("taps, stride and dilation start at 1");
@@ -181,6 +181,10 @@ public:
             column_.assign(u, accumulator_);
             row_.assign(v, accumulator_);
             method_ = Method::separable;
+        } else if (group == 0) {
+            method_ = Method::taps;
+        } else if (kh > 15 || !(group == 1 || (group == 2 && kh > 2) || (group == 4 && kh > 4) || (group == kh && kh <= 7))) {
+            throw std::invalid_argument("no block for this group of kernel rows");
         }
     }
 
@@ -191,6 +195,7 @@ public:
         job.method = method_;
         job.accumulator = accumulator_;
         job.boundary = boundary_;
+        job.group = group_;
         job.weights = {outputs_, inputs_, mixing_, dense_.data(), column_.data(), row_.data(), fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in.view;
@@ -272,6 +277,7 @@ private:
     Boundary boundary_;
     Axis y_, x_;
     std::vector<double> fill_, bias_;
+    i64 group_;
     Store dense_, column_, row_;
 };
 
@@ -283,10 +289,10 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
-             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"))
+             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
     m.def("isa", [] { return std::string(chosen_isa()->name); });

@@ -35,18 +35,30 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
         peak = facts.abs_sum * largest + abs(problem.bias.real)
         if problem.single and peak < EXACT_SINGLE:
             return F32
-        if peak < EXACT_DOUBLE:
-            return F64
-        return I128 if facts.abs_sum < 2**62 else F64
+        wide = facts.abs_sum < 2**62 and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
+        return I128 if peak >= EXACT_DOUBLE and wide else F64
     # Outside this range float32 weights, or their products with float32 pixels, could
     # underflow where the result does not.
     comfortable = facts.abs_sum == 0 or 2.0**-60 < facts.abs_sum < 2.0**60
     return F32 if problem.single and comfortable and roundings <= ROUNDINGS else F64
 
 
-def summed_in_groups(taps: int) -> int:
-    """Roundings of a sum taken eight at a time, then over the groups (native/separable.hpp)."""
-    return min(taps, 8) + (taps - 1) // 8
+def rows_in_group(kh: int, kw: int, inputs: int) -> int:
+    """How many kernel rows the register blocks sum at a time (native/direct.hpp); 0: use tap lists.
+
+    As many as the error allows, in the sizes that are compiled.
+    """
+    if kh <= 15:
+        for group in ([kh] if kh <= 7 else []) + [g for g in (4, 2, 1) if g < kh]:
+            if group * kw + inputs * -(-kh // group) < ROUNDINGS:
+                return group
+    return 0
+
+
+def pairwise_roundings(taps: int) -> int:
+    """Roundings of a sum of shifted rows (native/sum.hpp)."""
+    chunk = 8 if taps <= 64 else 4
+    return min(taps, chunk) + math.ceil(math.log2(max(1.0, taps / chunk)))
 
 
 class _Native:
@@ -66,7 +78,7 @@ class _Native:
             m, arithmetic, memory_seconds(m, bytes_in, bytes_out, 1), memory_seconds(m, bytes_in, bytes_out, threads), threads
         )
 
-    def _filter(self, problem: Problem, facts: KernelFacts, roundings: int, factors=None):
+    def _filter(self, problem: Problem, facts: KernelFacts, roundings: int, group: int, factors):
         """The compiled filter, and how arrays are to be seen by it."""
         code = accumulator(problem, facts, roundings)
         weights, mixing = facts.weights, _mixes(problem, facts)
@@ -84,12 +96,12 @@ class _Native:
         native = _native.Filter(
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row, code,
             int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride, problem.dilation,
-            np.array(fill, dtype=float), np.array(bias, dtype=float),
+            np.array(fill, dtype=float), np.array(bias, dtype=float), group,
         )  # fmt: skip
         return native, mixing
 
-    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, factors=None):
-        native, mixing = self._filter(problem, facts, roundings, factors)
+    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, group: int = 0, factors=None):
+        native, mixing = self._filter(problem, facts, roundings, group, factors)
         image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
 
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
@@ -118,30 +130,39 @@ class Direct(_Native):
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         return ""
 
+    def group(self, problem: Problem, facts: KernelFacts) -> int:
+        return rows_in_group(*problem.kernel_size, self._inputs(problem, facts))
+
     def roundings(self, problem: Problem, facts: KernelFacts) -> int:
         kh, kw = problem.kernel_size
+        inputs, group = self._inputs(problem, facts), self.group(problem, facts)
+        sums = group * kw + inputs * -(-kh // group) if group else pairwise_roundings(inputs * kh * kw)
+        return sums + 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
+
+    @staticmethod
+    def _inputs(problem: Problem, facts: KernelFacts) -> int:
         inputs = problem.channels[1] if problem.channels else 1
-        parts = 2 if problem.complex_image and _mixes(problem, facts) else 1
-        return kw + kh * inputs * parts + (1 if problem.bias else 0)
+        return inputs * (2 if problem.complex_image and _mixes(problem, facts) else 1)
 
     def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
         code = accumulator(problem, facts, self.roundings(problem, facts))
         if code == I128:
             return problem.outputs * problem.taps * 2e-9 / threads + machine.call_overhead
         kh, kw = problem.kernel_size
-        inputs = problem.channels[1] if problem.channels else 1
-        parts = 1 if facts.real else 2
-        taps = inputs * parts * kh * (kw + machine.small_row_taps)
-        if problem.stride[0] > 1:
-            taps *= 2  # rows share no loads
+        group = self.group(problem, facts)
+        # Blocks flush to memory once a group; tap lists share no loads between rows, nor do
+        # blocks when the rows are strided.
+        taps = self._inputs(problem, facts) * (kh * kw + machine.flush_taps * -(-kh // group) if group else 2.5 * kh * kw)
+        if group and problem.stride[0] > 1:
+            taps *= 2.5
         return self._arithmetic(problem, taps, machine, threads, code == F64)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, self.roundings(problem, facts))
+        return self._runner(problem, facts, self.roundings(problem, facts), self.group(problem, facts))
 
 
 class Separable(_Native):
-    """Rank-1 kernels: columns, then rows, fused in cache (native/separable.hpp)."""
+    """Rank-1 kernels: columns, then rows, fused in cache (native/sum.hpp)."""
 
     method = "separable"
 
@@ -162,7 +183,7 @@ class Separable(_Native):
 
     def roundings(self, problem: Problem) -> int:
         # Two passes, two factors rounded to the accumulator's type, what rank 1 misses.
-        return sum(map(summed_in_groups, problem.kernel_size)) + 2 + 2 + (1 if problem.bias else 0)
+        return sum(map(pairwise_roundings, problem.kernel_size)) + 2 + 2 + (1 if problem.bias else 0)
 
     def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
         double = accumulator(problem, facts, self.roundings(problem)) == F64
@@ -173,7 +194,7 @@ class Separable(_Native):
         return self._arithmetic(problem, taps, machine, threads, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, self.roundings(problem), facts.factors)
+        return self._runner(problem, facts, self.roundings(problem), factors=facts.factors)
 
 
 def _mixes(problem: Problem, facts: KernelFacts) -> bool:

@@ -1,0 +1,56 @@
+// Sums of shifted rows: to[x] = sum over t of w[t] * rows[t][x]. Both passes of a separable
+// kernel are such sums, and so is any kernel, as a list of taps.
+//
+// Taps are summed a few at a time in registers, the partial sums pairwise (Higham,
+// *Accuracy and Stability of Numerical Algorithms*, §4.2), so the rounding error grows with
+// the logarithm of their number: (kChunk + log2(taps / kChunk)) u. One tap after the other,
+// 700 equal ones would miss the accuracy contract.
+#pragma once
+#include "rows.hpp"
+
+namespace corr2d { namespace CORR2D_ISA {
+
+constexpr int kChunk = 8;  // and 4 beyond kShort taps, where there is more to add up
+constexpr i64 kShort = 64;
+
+template <class T, int U>
+static inline void sum_block(const T* const* rows, i64 x, const T* w, i64 taps, T* to) {
+    using V = typename Vec<T>::type;
+    constexpr i64 L = Vec<T>::lanes;
+    const i64 chunk = taps <= kShort ? kChunk : kChunk / 2;
+    V stack[40][U];  // stack[d]: the sum of 2^k chunks, k falling with d
+    int depth = 0;
+    for (i64 t = 0, done = 0; t < taps; ++done) {
+        V acc[U];
+        for (int u = 0; u < U; ++u) acc[u] = V{};
+        const i64 stop = min64(taps, t + chunk);
+        for (; t < stop; ++t) {
+            const V k = broadcast(w[t]);
+            const T* p = rows[t] + x;
+            for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
+        }
+        for (i64 m = done; m & 1; m >>= 1) {  // as a binary counter carries
+            --depth;
+            for (int u = 0; u < U; ++u) acc[u] = stack[depth][u] + acc[u];
+        }
+        for (int u = 0; u < U; ++u) stack[depth][u] = acc[u];
+        ++depth;
+    }
+    for (int u = 0; u < U; ++u) {
+        V total = stack[depth - 1][u];
+        for (int d = depth - 2; d >= 0; --d) total = stack[d][u] + total;
+        store(to + u * L, total);
+    }
+}
+
+// n samples, in whole vectors.
+template <class T>
+static void sum_rows(const T* const* rows, const T* w, i64 taps, T* to, i64 n) {
+    constexpr i64 L = Vec<T>::lanes;
+    constexpr int U = kVectorBytes == 64 ? 8 : 4;
+    i64 x = 0;
+    for (; x + (U - 1) * L < n; x += U * L) sum_block<T, U>(rows, x, w, taps, to + x);
+    for (; x < n; x += L) sum_block<T, 1>(rows, x, w, taps, to + x);
+}
+
+}}  // namespace corr2d::CORR2D_ISA
