@@ -62,7 +62,7 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     finite = bool(np.isfinite(magnitude).all())
     real = weights.dtype.kind != "c"
     abs_sum = float(magnitude.sum(axis=tuple(range(1, weights.ndim))).max()) if weights.ndim == 4 else float(magnitude.sum())
-    integer = finite and real and bool((weights == np.rint(weights)).all())
+    integer = finite and bool((weights == np.rint(weights)).all())  # both parts of a complex one
     factors, residual = None, math.inf
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)

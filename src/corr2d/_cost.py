@@ -1,7 +1,8 @@
 """Predicted seconds: named terms with this machine's constants.
 
-Each constant is a rate that a person can check; the terms say what they count. Predictions
-are for warm calls that write into ``out=``.
+Each constant is a rate that a person can check. Candidates count their arithmetic in
+core-seconds; here it becomes the time of a call. Predictions are for warm calls that write
+into ``out=``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from . import _native
+from ._problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +21,16 @@ class Machine:
 
     cores: int = 2
     fma_rate: float = 90e9  # float32 multiply-adds per second and core that the direct loops reach
-    small_row_taps: float = 1.6  # taps that one kernel row costs beside its own (loads, stores of sums)
+    flush_taps: float = 4.0  # taps that adding a group of kernel rows to memory costs
     bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 36e9  # ... by all cores together
     convert_rate: float = 4e9  # samples per second and core, gathered or converted into a padded tile
     fft_rate: float = 4.2e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    transform_overhead: float = 3e-4  # of a call: threads started, the kernel's spectrum looked up
     tile_overhead: float = 60e-6  # per FFT tile: Python, copies of small pieces
     call_overhead: float = 4e-6  # one native call
     wake_overhead: float = 6e-6  # one more thread joining in
+    exact_rate: float = 3e8  # taps per second and core of the 128-bit loops
     reference_rate: float = 4e6  # taps per second of the loops in Python
 
     def threads_for(self, seconds: float, asked: int) -> int:
@@ -54,13 +58,12 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-def memory_seconds(m: Machine, bytes_in: float, bytes_out: float, threads: int) -> float:
-    """Reading the image once and writing the result once."""
-    return (bytes_in + bytes_out) / min(m.bytes_rate * threads, m.bytes_rate_all)
+def predicted_seconds(m: Machine, problem: Problem, work: float, threads: int) -> float:
+    """Time of a warm call: arithmetic is shared among threads and overlaps with moving the pixels.
 
-
-def parallel_seconds(m: Machine, serial: float, memory_one: float, memory_all: float, asked: int) -> float:
-    """Time of divisible work: arithmetic and memory overlap, threads are woken one by one."""
-    threads = m.threads_for(max(serial, memory_one), asked)
-    memory = memory_one if threads == 1 else memory_all
-    return m.call_overhead + (threads - 1) * m.wake_overhead + max(serial / threads, memory)
+    For a given problem and number of threads this grows with `work` alone, so the candidate
+    of least work is the fastest whatever the number of threads: the choice, and with it the
+    bits of the result, do not depend on it.
+    """
+    memory = problem.bytes_moved / min(m.bytes_rate * threads, m.bytes_rate_all)
+    return m.call_overhead + (threads - 1) * m.wake_overhead + max(work / threads, memory)

@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 __all__ = ["one_line", "replacing"]
 
+_LONGEST_REASON = 300  # characters; a decoder that dumps its tables has lost the reader
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -87,6 +89,8 @@ def one_line(error: BaseException) -> str:
     """
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = " ".join(text.split()) or type(error).__name__
+    if len(text) > _LONGEST_REASON:
+        text = f"{text[: _LONGEST_REASON - 3]}..."
     # "No such file" continues a sentence; "EXIF is broken" keeps its capitals.
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 

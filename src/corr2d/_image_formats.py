@@ -142,9 +142,10 @@ def _png16(image: Any, encoded: bytes, chunks: dict[bytes, list[slice]]) -> NDAr
 
 
 def _png_chunks(encoded: bytes) -> dict[bytes, list[slice]]:
-    """Where the chunks of a PNG lie, by kind; a file cut off at any byte is refused.
+    """Where the chunks of a PNG lie, by kind; cut off or damaged files are refused.
 
-    Decoders stop at the last pixel, and would not miss what comes after it.
+    Decoders stop at the last pixel and would not miss what comes after it; and
+    libpng prints a wrong checksum on stderr before it reports it.
     """
     chunks: dict[bytes, list[slice]] = defaultdict(list)
     start, kind = 8, b""
@@ -153,10 +154,15 @@ def _png_chunks(encoded: bytes) -> dict[bytes, list[slice]]:
             raise ValueError("the PNG is cut off before its end")
         length, kind = struct.unpack_from(">I4s", encoded, start)
         stop = start + 12 + length  # length, kind and checksum are 4 bytes each
+        if stop > len(encoded):
+            raise ValueError(f"the PNG is cut off in its chunk {kind.decode('latin-1')!r}")
+        needed = kind[:1].isupper()  # in PNG's naming, what a picture cannot do without
+        if needed and encoded[stop - 4 : stop] != _png_checksum(memoryview(encoded)[start + 4 : stop - 4]):
+            raise ValueError(f"the PNG is damaged: wrong checksum in its chunk {kind.decode('latin-1')!r}")
         chunks[kind].append(slice(start, stop))
         start = stop
-    if start > len(encoded) or next(iter(chunks)) != b"IHDR":
-        raise ValueError("the PNG is cut off or its header is missing")
+    if next(iter(chunks)) != b"IHDR":
+        raise ValueError("the PNG does not begin with its header")
     return chunks
 
 
@@ -214,8 +220,11 @@ def _encode_png16(file: BinaryIO, raster: Raster) -> None:
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+    return struct.pack(">I", len(content)) + kind + content + _png_checksum(kind + content)
+
+
+def _png_checksum(kind_and_content: bytes | memoryview) -> bytes:
+    return struct.pack(">I", zlib.crc32(kind_and_content))
 
 
 # -- TIFF ----------------------------------------------------------------------

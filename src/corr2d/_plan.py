@@ -10,10 +10,10 @@ import numpy as np
 
 from . import _arrays
 from ._analysis import KernelFacts, analyse
-from ._cost import Machine, available_cores, machine
+from ._cost import available_cores, machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
-from .engines import CANDIDATES, METHODS, Candidate, Runner
+from .engines import CANDIDATES, METHODS, Runner
 
 _threads: int | None = None
 
@@ -207,29 +207,23 @@ def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> 
     if method != "auto" and method not in METHODS:
         raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
     m = machine()
-    answers = [_ask(candidate, problem, facts, m, threads) for candidate in CANDIDATES]
+    reasons = [candidate.refuse(problem, facts) for candidate in CANDIDATES]
+    work = [None if reason else c.work(problem, facts, m) for c, reason in zip(CANDIDATES, reasons, strict=True)]
     allowed = [
-        (answer.seconds, i)
-        for i, answer in enumerate(answers)
-        if answer.seconds is not None and method in ("auto", answer.method)
+        (w, i) for i, (w, c) in enumerate(zip(work, CANDIDATES, strict=True)) if w is not None and method in ("auto", c.method)
     ]  # fmt: skip
     if not allowed:
-        quoted = "; ".join(f"{a.engine}: {a.reason}" for a in answers if a.method == method)
+        quoted = "; ".join(f"{c.engine}: {r}" for c, r in zip(CANDIDATES, reasons, strict=True) if c.method == method)
         raise NoCandidateError(f"method={method!r} refuses this problem ({quoted}); use method='auto'")
-    seconds, chosen = min(allowed)
-    candidate = CANDIDATES[chosen]
-    serial = candidate.seconds(problem, facts, m, 1)
-    return Plan(
-        problem, facts, m.threads_for(serial, threads), candidate.method, candidate.engine, seconds,
-        tuple(answers), candidate.prepare(problem, facts),
+    least, chosen = min(allowed)
+    used = m.threads_for(max(least, problem.bytes_moved / m.bytes_rate), threads)
+    seconds = [None if w is None else predicted_seconds(m, problem, w, used) for w in work]
+    considered = tuple(
+        Considered(c.engine, c.method, s, r) for c, s, r in zip(CANDIDATES, seconds, reasons, strict=True)
     )  # fmt: skip
-
-
-def _ask(candidate: Candidate, problem: Problem, facts: KernelFacts, m: Machine, threads: int) -> Considered:
-    reason = candidate.refuse(problem, facts)
-    if reason:
-        return Considered(candidate.engine, candidate.method, None, reason)
-    return Considered(candidate.engine, candidate.method, candidate.seconds(problem, facts, m, threads))
+    candidate = CANDIDATES[chosen]
+    run = candidate.prepare(problem, facts)
+    return Plan(problem, facts, used, candidate.method, candidate.engine, seconds[chosen], considered, run)
 
 
 __all__ = ["Considered", "Plan", "get_threads", "make_plan", "set_threads"]

@@ -96,6 +96,16 @@ class Problem:
         return math.prod(self.lead)
 
     @property
+    def pixels(self) -> int:
+        """Pixels of the image in all, channels counted."""
+        return self.planes * (self.channels[1] if self.channels else 1) * math.prod(self.size)
+
+    @property
+    def bytes_moved(self) -> int:
+        """Reading the image once and writing the result once."""
+        return self.pixels * _itemsize(self.image_dtype) + self.outputs * _itemsize(self.out_dtype)
+
+    @property
     def outputs(self) -> int:
         """Output samples in all."""
         return self.planes * (self.channels[0] if self.channels else 1) * math.prod(self.out_size)
@@ -129,6 +139,10 @@ class Problem:
         return self.out_dtype in {
             "float32", "complex64", "float16", "bfloat16", "uint8", "int8", "uint16", "int16",
         } and (self.image_dtype in _SINGLE or self.image_dtype == "complex64")  # fmt: skip
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
 def read_kernel(kernel: Any) -> KernelSpec:

@@ -1,8 +1,8 @@
 """Where correlations run: the ordered list of candidates.
 
 A candidate is a pair (engine, method) that answers three questions about a problem and a
-kernel: `refuse` (a sentence, or "" when willing), `seconds` (predicted), and `prepare` (a
-callable that computes). To add a method, write one class and one line here: the planner and
+kernel: `refuse` (a sentence, or "" when willing), `work` (predicted seconds of arithmetic on
+one core), and `prepare` (a callable that computes). To add a method, write one class and one line here: the planner and
 the tests find it.
 """
 
@@ -32,7 +32,7 @@ class Candidate(Protocol):
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str: ...
 
-    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float: ...
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float: ...
 
     def prepare(self, problem: Problem, facts: KernelFacts) -> Runner: ...
 

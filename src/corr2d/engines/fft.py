@@ -40,29 +40,31 @@ class FFT:
             return f"tiles for a reach of {problem.span[0] + 1} x {problem.span[1] + 1} pixels would need more than 64 MB"
         return ""
 
-    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         if not problem.outputs:
-            return machine.call_overhead
+            return 0.0
         item = _itemsize(problem, facts)
         (ly, lx), tiles = _tiling(problem, item)
         outputs, inputs = problem.channels or (1, 1)
         n = ly * lx
         flops = 2.5 * n * math.log2(n) * (inputs + outputs) + 8 * n * inputs * outputs
-        rate = machine.fft_rate * (4 / item if item <= 8 else 4 / item)
-        serial = tiles * problem.planes * (flops / rate + machine.tile_overhead)
-        return 3e-4 + serial / min(threads, _workers(threads, n, item, problem), tiles * problem.planes)
+        return machine.transform_overhead + tiles * problem.planes * (flops / machine.fft_rate * item / 4 + machine.tile_overhead)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return _Transform(problem, facts)
 
 
 def _integral(problem: Problem, facts: KernelFacts) -> bool:
+    """Whether every result is an integer; the transform's are then rounded to them.
+
+    Pixels of a float image may be integers too: that is looked at tile by tile.
+    """
     return problem.largest_integer is not None and facts.integer and not problem.bias.imag and problem.bias.real.is_integer()
 
 
 def _itemsize(problem: Problem, facts: KernelFacts) -> int:
     """Bytes of a sample of the transform: float32 or float64, twice that when complex."""
-    double = not problem.single or _integral(problem, facts)
+    double = not problem.single or facts.integer
     return (8 if double else 4) * (2 if problem.complex_image or not facts.real else 1)
 
 
@@ -127,6 +129,7 @@ class _Transform:
         self.fft = scipy.fft
         self.problem = problem
         self.integral = _integral(problem, facts)
+        self.abs_sum = facts.abs_sum if facts.integer and not problem.bias else math.inf
         self.item = _itemsize(problem, facts)
         self.complex = problem.complex_image or not facts.real
         double = self.item // (2 if self.complex else 1) == 8
@@ -194,6 +197,7 @@ class _Transform:
         if not math.isfinite(peak):
             poisoned = self._poison(tiles)
             peak = max(float(np.abs(tile).max()) for tile in tiles)
+        integral = self.integral or (self.abs_sum * peak < EXACT and all((tile == np.rint(tile)).all() for tile in tiles))
         if peak > 2.0**40 or 0 < peak < 2.0**-40:  # products with the spectrum could leave the range
             shift = math.frexp(peak)[1]
             tiles = [_ldexp(tile, -shift) for tile in tiles]
@@ -207,7 +211,7 @@ class _Transform:
             result = self._backward(total)[oy:height:sy, ox:width:sx]
             if scale:
                 result = _ldexp(result, scale)
-            if self.integral:
+            if integral:
                 result = np.rint(result)
             if p.bias:
                 result = result + (p.bias if self.complex or p.complex_result else p.bias.real)
@@ -273,10 +277,12 @@ def _ldexp(array: np.ndarray, exponent: int) -> np.ndarray:
     """array * 2**exponent, exactly, complex too."""
     if exponent == 0:
         return array
-    if array.dtype.kind != "c":
-        return np.ldexp(array, exponent)
     result = np.empty_like(array)
-    result.real, result.imag = np.ldexp(array.real, exponent), np.ldexp(array.imag, exponent)
+    with np.errstate(over="ignore", under="ignore"):  # what leaves the range does so in the result
+        if array.dtype.kind != "c":
+            np.ldexp(array, exponent, out=result)
+        else:
+            result.real, result.imag = np.ldexp(array.real, exponent), np.ldexp(array.imag, exponent)
     return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _native
 from .._analysis import RANK_ONE_DOUBLE, RANK_ONE_SINGLE, KernelFacts
 from .._arrays import split_complex
-from .._cost import Machine, memory_seconds, parallel_seconds
+from .._cost import Machine
 from .._problem import Problem
 
 F32, F64, I128 = 0, 1, 2  # the compiled code's accumulators
@@ -32,7 +32,7 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
     """
     largest = problem.largest_integer
     if largest is not None and facts.integer and problem.bias.imag == 0 and problem.bias.real.is_integer():
-        peak = facts.abs_sum * largest + abs(problem.bias.real)
+        peak = facts.abs_sum * largest * (1 if facts.real else 1.5) + abs(problem.bias.real)  # |re| + |im| <= 1.5 |k|
         if problem.single and peak < EXACT_SINGLE:
             return F32
         wide = facts.abs_sum < 2**62 and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
@@ -64,19 +64,14 @@ def pairwise_roundings(taps: int) -> int:
 class _Native:
     engine = "native"
 
-    def _arithmetic(self, problem: Problem, rate_taps: float, m: Machine, threads: int, double: bool) -> float:
+    def _arithmetic(self, problem: Problem, taps: float, m: Machine, double: bool) -> float:
+        """Core-seconds of `taps` multiply-adds an output, and of bringing the image to them."""
         lanes = 2 if problem.complex_result else 1
-        outputs = problem.outputs * lanes
-        arithmetic = outputs * rate_taps / m.fma_rate * (2 if double else 1)
-        item = _itemsize(problem.image_dtype)
-        pixels = problem.planes * math.prod(problem.size) * (problem.channels[1] if problem.channels else 1)
-        as_it_lies = item == (8 if double else 4) and problem.image_dtype.startswith(("float", "complex")) and problem.stride[1] == 1
-        if not as_it_lies:
-            arithmetic += pixels * lanes / m.convert_rate
-        bytes_in, bytes_out = pixels * item, problem.outputs * _itemsize(problem.out_dtype)
-        return parallel_seconds(
-            m, arithmetic, memory_seconds(m, bytes_in, bytes_out, 1), memory_seconds(m, bytes_in, bytes_out, threads), threads
-        )
+        seconds = problem.outputs * lanes * taps / m.fma_rate * (2 if double else 1)
+        as_it_lies = problem.image_dtype in (("float64", "complex128") if double else ("float32", "complex64"))
+        if not as_it_lies or problem.stride[1] > 1:
+            seconds += problem.pixels * lanes / m.convert_rate
+        return seconds
 
     def _filter(self, problem: Problem, facts: KernelFacts, roundings: int, group: int, factors):
         """The compiled filter, and how arrays are to be seen by it."""
@@ -144,10 +139,10 @@ class Direct(_Native):
         inputs = problem.channels[1] if problem.channels else 1
         return inputs * (2 if problem.complex_image and _mixes(problem, facts) else 1)
 
-    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         code = accumulator(problem, facts, self.roundings(problem, facts))
         if code == I128:
-            return problem.outputs * problem.taps * 2e-9 / threads + machine.call_overhead
+            return problem.outputs * problem.taps / machine.exact_rate
         kh, kw = problem.kernel_size
         group = self.group(problem, facts)
         # Blocks flush to memory once a group; tap lists share no loads between rows, nor do
@@ -155,7 +150,7 @@ class Direct(_Native):
         taps = self._inputs(problem, facts) * (kh * kw + machine.flush_taps * -(-kh // group) if group else 2.5 * kh * kw)
         if group and problem.stride[0] > 1:
             taps *= 2.5
-        return self._arithmetic(problem, taps, machine, threads, code == F64)
+        return self._arithmetic(problem, taps, machine, code == F64)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self.roundings(problem, facts), self.group(problem, facts))
@@ -185,13 +180,13 @@ class Separable(_Native):
         # Two passes, two factors rounded to the accumulator's type, what rank 1 misses.
         return sum(map(pairwise_roundings, problem.kernel_size)) + 2 + 2 + (1 if problem.bias else 0)
 
-    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem)) == F64
         kh, kw = problem.kernel_size
         # Each tap is a load beside its multiply-add, unaligned in the second pass; and the
         # line between the passes is written and read.
         taps = 1.2 * kh * problem.stride[1] + 2.2 * kw + 6
-        return self._arithmetic(problem, taps, machine, threads, double)
+        return self._arithmetic(problem, taps, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self.roundings(problem), factors=facts.factors)
@@ -216,9 +211,3 @@ def _mix_complex(weights: np.ndarray, problem: Problem) -> np.ndarray:
         mixed[:, 0, :, 1] = -imag
         mixed[:, 1, :, 1] = real
     return mixed.reshape(2 * o, parts * i, kh, kw)
-
-
-def _itemsize(name: str) -> int:
-    return 2 if name == "bfloat16" else np.dtype(name).itemsize
-
-

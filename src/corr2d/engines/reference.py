@@ -78,14 +78,14 @@ class Reference:
             return "the loops in Python do not read or write bfloat16"
         return ""
 
-    def seconds(self, problem: Problem, facts: KernelFacts, machine: Machine, threads: int) -> float:
-        return machine.call_overhead + problem.outputs * problem.taps / machine.reference_rate
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        return problem.outputs * problem.taps / machine.reference_rate
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
             weights = facts.weights if problem.channels else facts.weights[None, None]
             kernel = weights.astype(object)
-            if facts.integer:
+            if facts.integer and facts.real:
                 kernel = np.vectorize(int, otypes=[object])(kernel)
             rows, columns = padded_indices(problem)
             channels = image if problem.channels else image[..., None, :, :]
