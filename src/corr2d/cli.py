@@ -1,0 +1,379 @@
+"""The ``corr2d`` command: filter an image file, ask for the plan, see a demo.
+
+Exit status: 0 done, 1 the work failed (a file, the disk, the memory), 2 the
+request makes no sense, 130 interrupted. Whatever went wrong is one line on
+stderr; stdout carries results only.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from cyclopts import App, CycloptsError, Parameter
+from numpy.typing import NDArray
+
+import corr2d
+from . import _samples, images
+from ._errors import Corr2dError, NoCandidateError, OptionError
+from ._files import one_line
+from .images import Image
+from .kernel import Kernel
+from .kernel_text import parse_kernel
+
+__all__ = ["app", "main"]
+
+SampleType = Literal[
+    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64"
+]
+_LONG_WORK = 4_000_000  # samples; below, a progress bar would only flicker
+_SIZE = re.compile(r"(\d+)[x×](\d+)(?:[x×](\d+))?", re.IGNORECASE)
+
+app = App(
+    name="corr2d",
+    help="2-D cross-correlation of images with kernels.",
+    version=lambda: version("corr2d"),
+    suppress_keyboard_interrupt=False,
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FilterOptions:
+    """The options of `corr2d.corr2d`, as text where a number is not enough."""
+
+    padding: Annotated[str, Parameter(allow_leading_hyphen=True)] = "same"
+    """valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT."""
+    boundary: str = "reflect"
+    """What lies outside the image: constant, edge, reflect, symmetric or wrap."""
+    fill: float = 0.0
+    """The pixel outside the image where the boundary is constant."""
+    anchor: str | None = None
+    """ROW,COLUMN of the tap that lies on the output pixel, from 0."""
+    stride: str = "1"
+    """Keep every n-th pixel: N or NY,NX."""
+    dilation: str = "1"
+    """Spread the taps n pixels apart: N or NY,NX."""
+    method: str = "auto"
+    """auto, or the name of a method; corr2d plan lists them."""
+    threads: int | None = None
+    """How many threads; default all cores this process may use."""
+
+    def for_api(self, *, channels: bool) -> dict[str, Any]:
+        """Keyword arguments for `corr2d.corr2d` and `corr2d.plan`."""
+        return {
+            "padding": _padding(self.padding),
+            "boundary": self.boundary,
+            "fill": self.fill,
+            "anchor": None if self.anchor is None else _integers("anchor", self.anchor, (2,)),
+            "stride": _one_or_two("stride", self.stride),
+            "dilation": _one_or_two("dilation", self.dilation),
+            "channel_axis": -1 if channels else None,
+            "method": self.method,
+            "threads": self.threads,
+        }
+
+
+KernelText = Annotated[str, Parameter(name=["--kernel", "-k"], allow_leading_hyphen=True)]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+@app.command
+def apply(
+    image: Path,
+    out: Path,
+    /,
+    *,
+    kernel: KernelText,
+    options: FilterOptions = FilterOptions(),  # noqa: B008 (frozen)
+    dtype: SampleType | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    clip: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Filter an image file with a kernel.
+
+    The output has the input's sample type and alpha. Where the result does not
+    fit it, a kernel that sums to zero (edges) is shown around mid-grey, scaled to
+    fit, and any other saturates; a line on stderr says so. NPY and float TIFF
+    hold everything.
+
+    Parameters
+    ----------
+    image
+        PNG, JPEG, TIFF or NPY.
+    out
+        Its ending tells the format: .png .jpg .tif .npy
+    kernel
+        A preset (sobel-x, gaussian:sigma=2), rows ("0 -1 0; -1 5 -1; 0 -1 0"),
+        a JSON list, or @FILE (.json .npy .txt .csv).
+    dtype
+        Sample type of the output instead of the input's.
+    scale
+        Multiply the result by this before it is stored.
+    offset
+        Add this to it.
+    clip
+        Store the values themselves and saturate, also for a zero-gain kernel.
+    json
+        Print what was done as JSON.
+    """
+    weights = _kernel(kernel)
+    source = images.read(image)
+    pixels = source.pixels
+    if weights.ndim == 4 and pixels.ndim == 2:
+        pixels = pixels[..., None]
+    arguments = options.for_api(channels=pixels.ndim == 3)
+    if dtype == "float64":
+        arguments["dtype"] = dtype  # computed so, and not only stored so
+    kept = pixels.dtype if pixels.dtype.kind in "iu" else np.dtype(np.float32)
+    _check_output(out, np.dtype(dtype or kept), weights, source)
+    with _progress(pixels.size) as step:
+        step(f"filtering with {weights.name or 'the kernel'}")
+        chosen = corr2d.plan(pixels, weights, **arguments)
+        start = time.perf_counter()
+        result = chosen(pixels)
+        seconds = time.perf_counter() - start
+        if result.ndim == 3 and result.shape[2] == 1 and pixels is not source.pixels:
+            result = result[..., 0]
+        step("fitting the sample type")
+        target = _target_type(out, source.pixels.dtype, result.dtype, dtype)
+        fitted = _samples.fit(
+            result,
+            target,
+            zero_gain=_samples.is_zero_gain(weights),
+            scale=scale,
+            offset=offset,
+            clip=clip,
+        )
+        del result
+        alpha = _alpha(source.alpha, weights, arguments)
+        step(f"writing {out.name}")
+        # A colour profile describes its own number of channels.
+        profile = source.icc_profile if fitted.samples.shape[2:] == source.pixels.shape[2:] else None
+        images.write(out, replace(source, pixels=fitted.samples, alpha=alpha, icc_profile=profile))
+    if fitted.note:
+        _say(f"{out}: {fitted.note}")
+    if json:
+        _print_json(
+            {
+                "input": str(image),
+                "output": str(out),
+                "kernel": {"name": weights.name, "shape": weights.shape},
+                "shape": fitted.samples.shape,
+                "dtype": fitted.samples.dtype.name,
+                "method": chosen.method,
+                "engine": chosen.engine,
+                "seconds": seconds,
+                "predicted_seconds": chosen.seconds,
+                "scale": fitted.scale,
+                "offset": fitted.offset,
+                "saturated_pixels": fitted.saturated,
+                "nan_samples": fitted.undefined,
+                "note": fitted.note,
+            }
+        )
+
+
+@app.command
+def plan(
+    image: str,
+    /,
+    *,
+    kernel: KernelText,
+    options: FilterOptions = FilterOptions(),  # noqa: B008 (frozen)
+    image_dtype: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Show which algorithm would filter an image, why, and how long it would take.
+
+    Parameters
+    ----------
+    image
+        An image file, or a size: 3072x4096, or 3072x4096x3 with channels.
+    kernel
+        As for apply.
+    image_dtype
+        Sample type that goes with a size; default float32.
+    json
+        Print the plan as JSON.
+    """
+    weights = _kernel(kernel)
+    size = _SIZE.fullmatch(image)
+    if size and not Path(image).exists():
+        shape = tuple(int(side) for side in size.groups() if side)
+        sample_type = image_dtype or "float32"
+    else:
+        if image_dtype:
+            raise OptionError(f"--image-dtype goes with a size; {image} has a sample type of its own")
+        if not Path(image).exists():
+            raise Corr2dError(f"{image}: neither a file nor a size such as 3072x4096")
+        pixels = images.read(image).pixels
+        shape, sample_type = pixels.shape, pixels.dtype.name
+    arguments = options.for_api(channels=len(shape) == 3)
+    chosen = corr2d.plan(shape, weights, image_dtype=sample_type, **arguments)
+    if json:
+        _print_json(chosen.to_dict())
+    else:
+        print(chosen)
+
+
+@app.command
+def demo(*, output: Path = Path("corr2d-demo.png")) -> None:
+    """Find the edges in a photograph, time it, and write a picture of it.
+
+    Parameters
+    ----------
+    output
+        Where the panel goes, a PNG.
+    """
+    from . import _demo  # its drawing is of no use to the other commands
+
+    reason = images.refusal(output, np.uint8, channels=3)
+    if reason:
+        raise OptionError(f"{output}: {reason}")
+    _demo.run(output)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Examples
+    --------
+    >>> main(["plan", "8x8", "-k", "no-such-preset"])  # one line on stderr
+    2
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without "×" shows "?" and carries on
+            stream.reconfigure(errors="replace")
+    try:
+        app(argv, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `corr2d plan … | head`: the reader has what it wanted. Python flushes
+        # stdout once more on exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except (CycloptsError, OptionError, NoCandidateError) as error:
+        _say(one_line(error))
+        return 2
+    except (Corr2dError, OSError, MemoryError) as error:
+        _say("not enough memory" if isinstance(error, MemoryError) else one_line(error))
+        return 1
+    return 0
+
+
+def _kernel(text: str) -> Kernel:
+    try:
+        return parse_kernel(text)
+    except OptionError as error:
+        if text.lstrip().startswith("@"):  # the file is at fault, not the command line
+            raise Corr2dError(str(error)) from error
+        raise
+
+
+def _check_output(out: Path, dtype: np.dtype[Any], kernel: Kernel, source: Image) -> None:
+    """Refuse what cannot be written before the work, not after it."""
+    pixels = source.pixels
+    channels = kernel.shape[0] if kernel.ndim == 4 else (pixels.shape[2] if pixels.ndim == 3 else 1)
+    reason = images.refusal(out, dtype, channels=channels, alpha=source.alpha is not None)
+    if reason:
+        hint = "; or choose --dtype uint8 and a --scale" if dtype.kind == "f" else ""
+        raise OptionError(f"{out}: {reason}{hint}")
+    if not out.parent.is_dir():
+        raise Corr2dError(f"{out}: there is no folder {str(out.parent)!r}")
+
+
+def _target_type(
+    out: Path, source: np.dtype[Any], result: np.dtype[Any], asked: str | None
+) -> np.dtype[Any]:
+    if asked:
+        return np.dtype(asked)
+    # NPY takes the result as it is; elsewhere integers stay what they were.
+    keeps = source.kind in "iu" and out.suffix.lower() != ".npy"
+    return source if keeps else result
+
+
+def _alpha(
+    alpha: NDArray[Any] | None, kernel: Kernel, arguments: dict[str, Any]
+) -> NDArray[Any] | None:
+    """The alpha plane under the output's pixels: the very samples, cropped or skipped."""
+    if alpha is None or (arguments["padding"] == "same" and arguments["stride"] == 1):
+        return alpha
+    # A filter that copies the tap which the kernel puts on the output pixel goes
+    # through the same padding and stride as the image did.
+    kh, kw = kernel.shape[-2:]
+    delta = np.zeros((kh, kw))
+    delta[arguments["anchor"] or kernel.anchor or ((kh - 1) // 2, (kw - 1) // 2)] = 1.0
+    here = {"channel_axis": None, "method": "auto", "fill": 0.0, "dtype": alpha.dtype}
+    return corr2d.corr2d(alpha, Kernel(delta, anchor=kernel.anchor), **(arguments | here))
+
+
+def _padding(text: str) -> Any:
+    if text in ("valid", "same", "full"):
+        return text
+    try:
+        numbers = _integers("padding", text, (1, 2, 4))
+    except OptionError:
+        raise OptionError(
+            f"padding {text!r} is not known; choose valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT"
+        ) from None
+    if len(numbers) == 1:
+        return numbers[0]
+    return numbers if len(numbers) == 2 else (numbers[:2], numbers[2:])
+
+
+def _one_or_two(name: str, text: str) -> int | tuple[int, ...]:
+    numbers = _integers(name, text, (1, 2))
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _integers(name: str, text: str, counts: tuple[int, ...]) -> tuple[int, ...]:
+    parts = re.split(r"\s*,\s*|\s+", text.strip())
+    if len(parts) not in counts or not all(re.fullmatch(r"[+-]?\d{1,18}", part) for part in parts):
+        wanted = " or ".join(map(str, counts))
+        raise OptionError(f"{name} {text!r} is not {wanted} whole number{'s' * (counts != (1,))}")
+    return tuple(map(int, parts))
+
+
+@contextmanager
+def _progress(samples: int) -> Iterator[Any]:
+    """A function that names the next of three steps, with a bar on a terminal."""
+    if samples < _LONG_WORK or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=3)
+        steps = iter(range(3))
+        # Escaped: a file may be called "[red].png", which rich would take for a style.
+        yield lambda what: progress.update(task, description=escape(what), completed=next(steps))
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    print(json.dumps(record, allow_nan=False))
+
+
+def _say(line: str) -> None:
+    # What a broken file made a decoder say may hold control codes.
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    print(f"corr2d: {printable}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""A kernel in one string, as the command line and the studio take it.
+
+The grammar, most specific first::
+
+    @edge.json                     a file: .json (Kernel.save), .npy, .txt or .csv
+    [[0, -1], [1, 0]]              a JSON list of rows; a flat list is one row
+    0 -1 0; -1 5 -1; 0 -1 0        rows: numbers between blanks or commas, rows
+                                   between semicolons or line ends; 1/9 is a number
+    gaussian:sigma=2               a preset, its arguments by name or in order
+"""
+
+import difflib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from . import kernels
+from ._errors import Corr2dError, OptionError
+from ._files import one_line
+from .kernel import Kernel
+
+__all__ = ["PRESETS", "parse_kernel"]
+
+PRESETS: Mapping[str, Callable[..., Kernel]] = MappingProxyType(
+    {
+        "box": kernels.box,
+        "gaussian": kernels.gaussian,
+        "identity": kernels.identity,
+        "laplacian": kernels.laplacian,
+        "scharr-x": partial(kernels.scharr, axis=1),
+        "scharr-y": partial(kernels.scharr, axis=0),
+        "sharpen": kernels.sharpen,
+        "sobel-x": partial(kernels.sobel, axis=1),
+        "sobel-y": partial(kernels.sobel, axis=0),
+    }
+)
+"""Every preset by the name it has in a kernel string."""
+
+_LARGEST_FILE = 64 * 2**20  # bytes
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_FRACTION = re.compile(rf"({_NUMBER})(?:/({_NUMBER}))?", re.ASCII)
+_TOKEN_END = re.compile(r"\s*,\s*|\s+")
+_ROW_END = re.compile(r"\s*;\s*|\s*\n\s*")
+_ARGUMENT = re.compile(
+    rf"(?:([a-z_]+)=)?(?:({_NUMBER}(?:/{_NUMBER})?)|\(([^()]*)\))", re.ASCII | re.IGNORECASE
+)
+
+
+def parse_kernel(text: str) -> Kernel:
+    """The kernel that a string describes; the module's docstring has the grammar.
+
+    Parameters
+    ----------
+    text
+        A preset, rows of numbers, a JSON list, or ``@`` and a file name.
+
+    Returns
+    -------
+    Kernel
+
+    Raises
+    ------
+    OptionError
+        The text describes no kernel; one line says where it stops making sense.
+
+    Examples
+    --------
+    >>> parse_kernel("1,-1").weights
+    array([[ 1., -1.]])
+    >>> parse_kernel("0 1/4 0; 1/4 0 1/4; 0 1/4 0").weights.sum()
+    np.float64(1.0)
+    >>> parse_kernel("gaussian:sigma=2").shape
+    (17, 17)
+    >>> parse_kernel("sobel")
+    Traceback (most recent call last):
+        ...
+    corr2d._errors.OptionError: kernel 'sobel': no such preset; closest is 'sobel-x'; presets: box, ...
+    """
+    stripped = text.strip()
+    if not stripped:
+        raise OptionError("the kernel is an empty string; give a preset, rows, a JSON list or @file")
+    if stripped.startswith("@"):
+        return _from_file(stripped[1:])
+    try:
+        if stripped.startswith("["):
+            return _from_json(stripped)
+        if re.match("[a-z]", stripped, re.IGNORECASE):
+            return _from_preset(stripped)
+        return _from_rows(stripped)
+    except Corr2dError as error:
+        # A refusal by Kernel or a preset, said about the text it came from.
+        raise OptionError(f"kernel {_shortened(stripped)!r}: {one_line(error)}") from None
+
+
+def _from_preset(text: str) -> Kernel:
+    name, _, rest = text.partition(":")
+    name = name.strip().lower().replace("_", "-")
+    preset = PRESETS.get(name)
+    if preset is None:
+        closest = max(PRESETS, key=lambda known: difflib.SequenceMatcher(None, name, known).ratio())
+        raise OptionError(f"no such preset; closest is {closest!r}; presets: {', '.join(PRESETS)}")
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for argument in _split_arguments(rest):
+        match = _ARGUMENT.fullmatch(argument)
+        if match is None:
+            raise OptionError(f"argument {argument!r} is not name=number")
+        key, number, pair = match.groups()
+        value = _whole_or_not(number) if number else tuple(map(_whole_or_not, _TOKEN_END.split(pair.strip())))
+        if key in kwargs:
+            raise OptionError(f"{key} is given twice")
+        if key:
+            kwargs[key] = value
+        elif kwargs:
+            raise OptionError(f"argument {argument!r} needs a name, as the one before it has")
+        else:
+            args.append(value)
+    # The axis of a Sobel preset is in its name, and not open for discussion.
+    fixed = preset.keywords if isinstance(preset, partial) else {}
+    accepted = [p for p in inspect.signature(preset).parameters if p not in fixed]
+    try:
+        if fixed.keys() & kwargs.keys():
+            raise TypeError
+        inspect.signature(preset).bind(*args, **kwargs)
+    except TypeError:
+        takes = f"takes {', '.join(accepted)}" if accepted else "takes no arguments"
+        raise OptionError(f"preset {name} {takes}") from None
+    return preset(*args, **kwargs)
+
+
+def _split_arguments(text: str) -> list[str]:
+    """Split at commas outside parentheses: ``sigma=(2, 3), order=1``."""
+    if not text.strip():
+        return []
+    return [part.strip() for part in re.split(r",(?![^()]*\))", text)]
+
+
+def _from_rows(text: str) -> Kernel:
+    rows = []
+    for line in _ROW_END.split(text.strip().removesuffix(";").rstrip()):
+        row = [_number(token) for token in _TOKEN_END.split(line.strip())]
+        if rows and len(row) != len(rows[0]):
+            raise OptionError(
+                f"{_count(len(row))} in row {len(rows) + 1}, but {_count(len(rows[0]))} in row 1"
+            )
+        rows.append(row)
+    return Kernel(rows)
+
+
+def _from_json(text: str) -> Kernel:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise OptionError(f"not a JSON list: {one_line(error)}") from None
+    if rows and not any(isinstance(row, list) for row in rows):
+        rows = [rows]
+    return Kernel(rows)
+
+
+def _from_file(name: str) -> Kernel:
+    path = Path(name).expanduser()
+    readers = {".json": Kernel.load, ".npy": _load_npy, ".txt": _load_rows, ".csv": _load_rows}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise OptionError(f"kernel file {name!r}: its name must end in one of {', '.join(readers)}")
+    try:
+        return reader(path)
+    except (OSError, MemoryError, Corr2dError) as error:
+        reason = one_line(error).removeprefix(f"{path}: ")
+        raise OptionError(f"kernel file {name!r}: {reason}") from None
+
+
+def _load_npy(path: Path) -> Kernel:
+    try:
+        # Mapped, so that a header that promises terabytes is measured against the
+        # file before any memory is asked for; object arrays (pickles) cannot be.
+        return Kernel(np.lib.format.open_memmap(path, mode="r"))
+    except (ValueError, OverflowError, SyntaxError) as error:
+        if isinstance(error, Corr2dError):
+            raise
+        raise OptionError(f"not a NumPy array of numbers: {one_line(error)}") from None
+
+
+def _load_rows(path: Path) -> Kernel:
+    if path.stat().st_size > _LARGEST_FILE:
+        raise OptionError(f"larger than {_LARGEST_FILE >> 20} MiB, no kernel")
+    try:
+        text = path.read_text("utf-8-sig")  # spreadsheets write the signature
+    except UnicodeDecodeError:
+        raise OptionError("not text in UTF-8") from None
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return _from_rows("\n".join(line for line in lines if line))
+
+
+def _number(token: str) -> float:
+    # Web pages write U+2212 for minus.
+    match = _FRACTION.fullmatch(token.replace("\N{MINUS SIGN}", "-"))
+    if match is None:
+        what = repr(_shortened(token)) if token else "nothing"
+        raise OptionError(f"{what} where a number is expected")
+    above, below = (float(part) if part else 1.0 for part in match.groups())
+    if below == 0:
+        raise OptionError(f"{token} divides by zero")
+    return above / below
+
+
+def _whole_or_not(token: str) -> int | float:
+    """A preset's argument: ``5`` is a count, ``5.0`` and ``1/2`` are measures."""
+    return int(token) if re.fullmatch(r"[+-]?\d{1,18}", token) else _number(token)
+
+
+def _count(n: int) -> str:
+    return f"{n} number{'s' * (n != 1)}"
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:37]}..."
