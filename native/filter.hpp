@@ -42,6 +42,8 @@ struct Weights {
     i64 outputs, inputs;
     bool mixing;
     const void* dense;   // float, double or int64; each kernel transposed, (kw, kh)
+    const double* wide;  // the same in double, where the sums are float
+    double abs_sum;      // the largest sum of |weights| of an output
     const void* column;  // separable: the vertical factor (kh)
     const void* row;     //            the horizontal factor (kw)
     const double* fill;  // what constant padding holds: per mixed input channel, else per

@@ -148,6 +148,51 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
                         R, n);
 }
 
+static inline bool all_finite(const float* p, i64 n) {
+    std::uint32_t bad = 0;
+    for (i64 i = 0; i < n; ++i) {
+        std::uint32_t b;
+        __builtin_memcpy(&b, p + i, 4);
+        bad |= (b & 0x7f800000u) == 0x7f800000u;
+    }
+    return !bad;
+}
+
+static inline bool is_finite(float x) { return all_finite(&x, 1); }
+
+// Whether float sums over these rows can leave float's range though every pixel is finite.
+static bool may_overflow(const Tile<float>& t) {
+    const Weights& w = t.job.weights;
+    float peak = 0;
+    for (i64 r = 0; r < t.rows.rows * (w.mixing ? w.inputs : 1); ++r) {
+        if (!t.rows.table[r]) continue;
+        for (i64 i = 0; i < t.rows.pixels; ++i) {
+            const float x = __builtin_fabsf(t.rows.table[r][i]);
+            if (x > peak && is_finite(x)) peak = x;
+        }
+    }
+    return peak * w.abs_sum >= 3e38;
+}
+
+// Outputs whose float sum is not finite, once more in double: a partial sum may have left
+// float's range where the result does not. (Infinite and NaN pixels give the same again.)
+static void widen(const Tile<float>& t, i64 o, i64 y, i64 r, i64 n) {
+    const Job& job = t.job;
+    const i64 kh = job.y.taps, kw = job.x.taps, channels = job.weights.mixing ? job.weights.inputs : 1;
+    const i64 top = y * job.y.stride + r * job.y.dilation;
+    float* sums = t.sums + r * t.pitch;
+    for (i64 x = 0; x < n; ++x) {
+        if (is_finite(sums[x])) continue;
+        const double* w = job.weights.wide + o * channels * kh * kw;
+        double sum = 0;
+        for (i64 c = 0; c < channels; ++c)
+            for (i64 j = 0; j < kw; ++j)
+                for (i64 i = 0; i < kh; ++i)
+                    sum += *w++ * static_cast<double>(t.rows.table[c * t.rows.rows + top + i * job.y.dilation][x + t.offset[j]]);
+        sums[x] = static_cast<float>(sum);
+    }
+}
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -179,6 +224,8 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
+    enum { unknown, possible, never } overflow = unknown;  // looked at when a sum is not finite
+    (void)overflow;
     for (i64 o = 0; o < outputs; ++o)
         for (i64 g = 0; g < groups; ++g)
             for (i64 y = y0 + g; y < y1; y += most * step) {
@@ -187,6 +234,12 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
                 strip(t, o, y - y0, R, n);
                 for (i64 r = 0; r < R; ++r) {
+                    if constexpr (sizeof(T) == 4) {
+                        if (overflow != never && !all_finite(sums + r * t.pitch, n)) {
+                            if (overflow == unknown) overflow = may_overflow(t) ? possible : never;
+                            if (overflow == possible) widen(t, o, y - y0, r, n);
+                        }
+                    }
                     char* to = out + job.out_offset(o) + (y + r * step) * job.out.row_stride + x0 * out_step;
                     store_row(job, to, out_step, sums + r * t.pitch, n, static_cast<T>(job.weights.bias[o]));
                 }

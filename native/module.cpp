@@ -5,10 +5,16 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <thread>
 
 #include "exact.hpp"
 #include "isa.hpp"
@@ -143,6 +149,41 @@ struct Call {
     }
 };
 
+// Calls on their way, so that the interpreter's end can wait for them: a thread that comes
+// back to an interpreter that is gone would be torn down in the middle of C++.
+class Gate {
+public:
+    void enter() {
+        if (closed_.load() && std::this_thread::get_id() != closer_) {
+            PyThreadState* state = PyEval_SaveThread();  // not to come back: the process is ending
+            (void)state;
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+        ++inside_;
+    }
+    void leave() { --inside_; }
+    void close() {
+        closer_ = std::this_thread::get_id();
+        closed_ = true;
+        while (inside_.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    bool closed() const { return closed_.load(); }
+    void reset() { inside_ = 0; }  // in the child of a fork: the others' calls are not there
+
+private:
+    std::atomic<int> inside_{0};
+    std::atomic<bool> closed_{false};
+    std::thread::id closer_;
+};
+Gate gate;
+
+struct Inside {
+    Inside() { gate.enter(); }
+    ~Inside() { gate.leave(); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+};
+
 bool signal_came() {
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;
@@ -174,6 +215,12 @@ public:
                     transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
                         dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
         dense_.assign(transposed, accumulator_);
+        for (i64 o = 0; o < outputs; ++o) {
+            double sum = 0;
+            for (i64 k = 0; k < inputs * kh * kw; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * inputs * kh * kw + k)]);
+            abs_sum_ = std::max(abs_sum_, sum);
+        }
+        if (accumulator_ == Accumulator::f32) wide_ = std::move(transposed);
         if (column) {
             const std::vector<double> u = doubles(*column), v = doubles(*row);
             if (static_cast<i64>(u.size()) != y_.taps || static_cast<i64>(v.size()) != x_.taps || mixing)
@@ -189,6 +236,7 @@ public:
     }
 
     void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
+        const Inside inside;
         Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
         Call call;
         Job& job = call.job;
@@ -196,7 +244,7 @@ public:
         job.accumulator = accumulator_;
         job.boundary = boundary_;
         job.group = group_;
-        job.weights = {outputs_, inputs_, mixing_, dense_.data(), column_.data(), row_.data(), fill_.data(),
+        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(), fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in.view;
         job.out = to.view;
@@ -276,7 +324,8 @@ private:
     Accumulator accumulator_;
     Boundary boundary_;
     Axis y_, x_;
-    std::vector<double> fill_, bias_;
+    std::vector<double> fill_, bias_, wide_;
+    double abs_sum_ = 0;
     i64 group_;
     Store dense_, column_, row_;
 };
@@ -286,6 +335,7 @@ private:
 
 NB_MODULE(_native, m) {
     using namespace corr2d;
+    nb::set_leak_warnings(false);  // plans kept until the end are no leak, and users need not read of them
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
@@ -310,5 +360,11 @@ NB_MODULE(_native, m) {
         throw std::invalid_argument("this machine does not run " + name);
     });
     m.def("fma_rate", [](double seconds) { return chosen_isa()->fma_rate(seconds); }, nb::call_guard<nb::gil_scoped_release>());
-    m.def("shutdown", [] { Pool::shared().shutdown(); }, nb::call_guard<nb::gil_scoped_release>());
+    pthread_atfork(nullptr, nullptr, [] { gate.reset(); });
+    m.def("enter", [] { gate.enter(); });
+    m.def("leave", [] { gate.leave(); });
+    m.def("shutdown", [] {
+        gate.close();
+        Pool::shared().shutdown();
+    }, nb::call_guard<nb::gil_scoped_release>());
 }

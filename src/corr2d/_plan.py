@@ -183,7 +183,7 @@ def check_out(out: Any, p: Problem, image: Any) -> np.ndarray:
         raise DTypeError(f"out has dtype {view.data.dtype!r} of foreign byte order; use the native {p.out_dtype}")
     if not view.data.flags.writeable:
         raise OptionError("out is read-only; pass a writeable array, e.g. out.copy()")
-    if any(stride == 0 and n > 1 for stride, n in zip(view.data.strides, view.data.shape, strict=True)):
+    if view.data.size and any(stride == 0 and n > 1 for stride, n in zip(view.data.strides, view.data.shape, strict=True)):
         raise OptionError("out is a broadcast array whose elements share memory; pass out.copy()")
     return view.data
 

@@ -13,13 +13,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from .. import _native
 from .._analysis import KernelFacts
 from .._boundary import Boundary, source_indices
 from .._cost import Machine
 from .._problem import Problem
 
 # Memory for tiles and spectra, of the 64 MB that a call may use beside its arrays.
-BUDGET = 48 << 20
+BUDGET = 40 << 20
 # Integer results are rounded to integers; that is exact while the error is below one half.
 EXACT = 2.0**44
 
@@ -148,15 +149,16 @@ class _Transform:
         with self._lock:
             if self._spectrum is None:
                 (dy, dx), (sy, sx) = self.problem.dilation, self.problem.span
-                spread = np.zeros(self.weights.shape[:2] + (self.ly, self.lx), dtype=np.complex128 if self.complex else np.float64)
-                spread[..., : sy + 1 : dy, : sx + 1 : dx] = self.weights
-                spectrum = np.stack([[self._forward(k.conj(), wide=True).conj() for k in row] for row in spread])
-                self._spectrum = spectrum.astype(np.complex128 if self.real_type is np.float64 else np.complex64)
+                shape = self.weights.shape[:2] + (self.ly, self.lx if self.complex else self.lx // 2 + 1)
+                spectrum = np.empty(shape, np.complex128 if self.real_type is np.float64 else np.complex64)
+                for which in np.ndindex(*shape[:2]):
+                    spread = np.zeros((self.ly, self.lx), self.pixel_type)
+                    spread[: sy + 1 : dy, : sx + 1 : dx] = self.weights[which].conj()
+                    np.conjugate(self._forward(spread), out=spectrum[which])
+                self._spectrum = spectrum
             return self._spectrum
 
-    def _forward(self, tile, wide=False):
-        if not wide:
-            tile = np.asarray(tile, dtype=self.pixel_type)
+    def _forward(self, tile):
         return self.fft.fft2(tile) if self.complex else self.fft.rfft2(tile)
 
     def _backward(self, spectrum):
@@ -165,6 +167,13 @@ class _Transform:
         return self.fft.irfft2(spectrum, s=(self.ly, self.lx), overwrite_x=True)
 
     def __call__(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
+        _native.enter()
+        try:
+            self._run(image, out, threads)
+        finally:
+            _native.leave()
+
+    def _run(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
         p = self.problem
         if not p.outputs:
             return
@@ -193,10 +202,10 @@ class _Transform:
         columns = source_indices(p.boundary, x - p.pads[1][0], width + p.span[1], p.size[1])
         total, poisoned, shift = None, None, 0
         tiles = [self._gather(channel, rows, columns) for channel in channels]
-        peak = max(float(np.abs(tile).max()) for tile in tiles)
+        peak = _peak(tiles)
         if not math.isfinite(peak):
             poisoned = self._poison(tiles)
-            peak = max(float(np.abs(tile).max()) for tile in tiles)
+            peak = _peak(tiles)
         integral = self.integral or (self.abs_sum * peak < EXACT and all((tile == np.rint(tile)).all() for tile in tiles))
         if peak > 2.0**40 or 0 < peak < 2.0**-40:  # products with the spectrum could leave the range
             shift = math.frexp(peak)[1]
@@ -267,6 +276,11 @@ class _Bits:
 
     def __getitem__(self, index):
         return (self.bits[index].astype(np.uint32) << 16).view(np.float32)
+
+
+def _peak(tiles) -> float:
+    """The largest magnitude; not finite if any pixel is not."""
+    return float(np.max([np.abs(tile).max() for tile in tiles]))
 
 
 def _run(indices: np.ndarray) -> bool:

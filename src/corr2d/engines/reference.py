@@ -49,7 +49,8 @@ def total(products):
     try:
         return math.fsum(products)
     except (ValueError, OverflowError):  # inf - inf, or a sum beyond the range
-        return float(np.sum(products))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(products))
 
 
 def round_to(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
