@@ -10,9 +10,6 @@
 #pragma once
 #include "rows.hpp"
 
-// The register block only is one if its loops vanish: unrolled by order, not by luck.
-#define CORR2D_UNROLL _Pragma("GCC unroll 32")
-
 namespace corr2d { namespace CORR2D_ISA {
 
 template <class T>

@@ -67,7 +67,8 @@ struct Job {
     bool stream;                  // bypass the cache when writing
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
-    i64 band_rows, bands, tile_cols;
+    i64 band_rows, bands;
+    i64 tile_cols, edge_cols;  // edge: of tiles that are copied although rows may be read in place
     std::size_t arena_bytes;
 
     i64 in_offset(i64 c) const { return c / in_parts * in_channel + c % in_parts * in_part; }

@@ -25,16 +25,15 @@ struct Sizes {
 };
 
 template <class T>
-static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols) {
+static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) {
     Sizes s;
     const i64 pixels = (tile_cols + job.lanes - 1) / job.lanes;
     s.layout = row_layout(job.x, pixels);
     s.columns = round_up(tile_cols, Vec<T>::lanes * kVectors);
-    i64 row = s.layout.pixels() * job.lanes;
-    if (job.in_place_rows) row = max64(row, tile_cols + job.x.span() * job.lanes);
+    const i64 row = in_place ? tile_cols + job.x.span() * job.lanes : s.layout.pixels() * job.lanes;
     s.pitch = row_pitch<T>(row + Vec<T>::lanes * 8);
     s.table_rows = (band_rows - 1) * job.y.stride + job.y.span() + 1;
-    s.scratch_rows = min64(s.table_rows, band_rows * job.y.taps);
+    s.scratch_rows = in_place ? 0 : min64(s.table_rows, band_rows * job.y.taps);
     s.channels = job.weights.mixing ? job.weights.inputs : 1;
     return s;
 }
@@ -45,14 +44,15 @@ static i64 tap_pointers(const Job& job, const Sizes& s) {
 }
 
 template <class T>
-static std::size_t arena_bytes(const Job& job, i64 band_rows, i64 tile_cols) {
-    const Sizes s = sizes<T>(job, band_rows, tile_cols);
+static i64 arena_bytes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) {
+    const Sizes s = sizes<T>(job, band_rows, tile_cols, in_place);
+    const i64 separable = job.method == Method::separable;
     const i64 rows = s.channels * (s.scratch_rows + 1) * s.pitch        // scratch and fill rows
                      + (kRows + 1) * row_pitch<T>(s.columns)            // sums
-                     + row_pitch<T>(s.pitch)                            // the separable line
+                     + kRows * row_pitch<T>(s.pitch) * separable        // the lines between its passes
                      + s.channels + job.lanes;                          // fill values
     const i64 tables = s.channels * s.table_rows + tap_pointers(job, s) + job.x.taps;
-    return static_cast<std::size_t>(rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16);
+    return rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16;
 }
 
 template <class T>
@@ -64,25 +64,28 @@ static void block_as(Job& job, int threads) {
                          job.in.row_stride % in_size == 0 && job.in_channel % in_size == 0 && job.in_part % in_size == 0;
     bool lead_aligned = true;
     for (int a = 0; a < job.in.lead; ++a) lead_aligned &= job.in.stride[a] % in_size == 0;
-    // Rows a multiple of 4 KiB apart fall into the same few cache sets; with many of them
-    // live, copying to a padded tile is faster than the misses.
-    const i64 live = kRows + job.y.taps - 1;
-    const bool aliased = job.in.row_stride % 4096 == 0 && live > 10 && job.method == Method::direct;
+    // Rows a multiple of 4 KiB apart share a few cache sets. Copying them to a padded tile
+    // was measured slower than the misses for every kernel from 3 x 3 to 15 x 15 and 5 + 5 to
+    // 63 + 63, once the next strip's rows were fetched ahead.
     job.in_place_rows = job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
-                        job.x.stride == 1 && job.x.span() <= 512 && !aliased && width >= 256;
+                        job.x.stride == 1 && job.x.span() <= 512 && width >= 256;
 
     constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
     constexpr i64 kArena = 16 * 1024 * 1024;
     const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
-    job.tile_cols = round_up(min64(width, job.in_place_rows ? 2048 : 1024), whole);
+    job.tile_cols = round_up(min64(width, job.in_place_rows && job.method == Method::direct ? 2048 : 1024), whole);
     i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
     if (threads == 1) bands_wanted = 1;
     const i64 unit = kRows * job.y.dilation;
-    i64 rows = min64(job.y.out, job.in_place_rows ? 48 : 64);
+    i64 rows = min64(job.y.out, job.in_place_rows ? 96 : 64);
     rows = min64(rows, (job.y.out + bands_wanted - 1) / bands_wanted);
     rows = max64(1, rows);
     if (rows > unit) rows = rows / unit * unit;
-    auto bytes = [&] { return static_cast<i64>(arena_bytes<T>(job, rows, job.tile_cols)); };
+    auto bytes = [&] {
+        if (!job.in_place_rows) return arena_bytes<T>(job, rows, job.tile_cols, false);
+        job.edge_cols = min64(job.tile_cols, round_up(job.x.span() * job.lanes, whole) + whole);
+        return max64(arena_bytes<T>(job, rows, job.tile_cols, true), arena_bytes<T>(job, rows, job.edge_cols, false));
+    };
     while (bytes() > kScratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
     while (bytes() > 2 * kScratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
     while (bytes() > kArena && rows > 1) rows = (rows + 1) / 2;
@@ -106,8 +109,9 @@ struct Tile {
     const i64* offset;
     const T** taps;  // shifted rows
     T* sums;
-    T* line;
+    T* line;    // separable: rows summed along the columns
     i64 pitch;  // of sums
+    i64 line_pitch;
     bool room;  // behind the rows
 };
 
@@ -117,12 +121,19 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
     const Job& job = t.job;
     const i64 kh = job.y.taps, kw = job.x.taps;
     const i64 top = y * job.y.stride;
+    // Whether the rows of the next strip are in the table: fetched while this one is computed.
+    const bool ahead = top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
     if (job.method == Method::separable) {
+        const T* column = static_cast<const T*>(job.weights.column);
+        const T* const* table = t.rows.table + top;
+        const bool blocked = R == kRows && column_strip(table, job.y.dilation, column, kh, t.line, t.line_pitch, t.rows.pixels, ahead);
         for (i64 r = 0; r < R; ++r) {
-            const T* const* table = t.rows.table + top + r * job.y.dilation;
-            for (i64 i = 0; i < kh; ++i) t.taps[i] = table[i * job.y.dilation];
-            sum_rows(t.taps, static_cast<const T*>(job.weights.column), kh, t.line, t.rows.pixels);
-            for (i64 j = 0; j < kw; ++j) t.taps[j] = t.line + t.offset[j];
+            T* line = t.line + r * t.line_pitch;
+            if (!blocked) {
+                for (i64 i = 0; i < kh; ++i) t.taps[i] = table[(r + i) * job.y.dilation];
+                sum_rows(t.taps, column, kh, line, t.rows.pixels);
+            }
+            for (i64 j = 0; j < kw; ++j) t.taps[j] = line + t.offset[j];
             sum_rows(t.taps, static_cast<const T*>(job.weights.row), kw, t.sums + r * t.pitch, n);
         }
         return;
@@ -140,8 +151,6 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
         }
         return;
     }
-    // Whether the rows of the next strip are in the table: fetched while this one is computed.
-    const bool ahead = top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
     for (i64 c = 0; c < channels; ++c)
         direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, w + c * kh * kw,
                          t.sums, t.pitch, c > 0, t.room, ahead},
@@ -197,7 +206,7 @@ static void widen(const Tile<float>& t, i64 o, i64 y, i64 r, i64 n) {
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
                  LoadRun<T> run, Arena arena) {
-    const Sizes s = sizes<T>(job, job.band_rows, job.tile_cols);
+    const Sizes s = sizes<T>(job, job.band_rows, job.in_place_rows && !in_place ? job.edge_cols : job.tile_cols, in_place);
     const i64 pixels = (n + job.lanes - 1) / job.lanes;
     const RowLayout layout = row_layout(job.x, pixels);
     Rows<T> rows;
@@ -210,7 +219,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const T** taps = arena.take<const T*>(tap_pointers(job, s));
     T* fill_row = arena.take<T>(s.channels * s.pitch);
     T* sums = arena.take<T>((kRows + 1) * row_pitch<T>(s.columns));
-    T* line = arena.take<T>(row_pitch<T>(s.pitch));
+    T* line = arena.take<T>(kRows * row_pitch<T>(s.pitch) * (job.method == Method::separable));
     const i64 fills = job.weights.mixing ? s.channels : job.lanes;
     T* fill = arena.take<T>(fills);
     for (i64 c = 0; c < fills; ++c)
@@ -218,7 +227,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     T* scratch = arena.take<T>(s.channels * s.scratch_rows * s.pitch);
     gather_rows(job, in, fill, y0, y1, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.pitch, fill_row,
                 rows);
-    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), !in_place};
+    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), row_pitch<T>(s.pitch), !in_place};
     const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
     const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
@@ -273,8 +282,9 @@ static void band_as(const Job& job, i64 index, char* memory) {
         outer = outer > inner ? inner + (outer - inner) / unit * unit : inner;
     }
     auto pieces = [&](i64 from, i64 until, bool in_place) {
-        for (i64 x = from; x < until; x += job.tile_cols)
-            tile<T>(job, which, in, out, y0, y1, x, min64(job.tile_cols, until - x), in_place, run, Arena{memory});
+        const i64 cols = job.in_place_rows && !in_place ? job.edge_cols : job.tile_cols;
+        for (i64 x = from; x < until; x += cols)
+            tile<T>(job, which, in, out, y0, y1, x, min64(cols, until - x), in_place, run, Arena{memory});
     };
     if (outer > inner) {
         pieces(0, inner, false);

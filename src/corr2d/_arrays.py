@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ def torch_of(value: Any) -> Any:
     return torch if torch is not None and isinstance(value, torch.Tensor) else None
 
 
+@lru_cache(maxsize=64)
+def dtype_name(dtype: np.dtype) -> str:
+    """``dtype.name``, which NumPy puts together anew at every look, in microseconds."""
+    return dtype.name
+
+
 def take(value: Any, what: str = "image") -> HostArray:
     """View `value` as NumPy, without a copy where that is possible.
 
@@ -63,7 +70,7 @@ def take(value: Any, what: str = "image") -> HostArray:
         data = value if type(value) is np.ndarray else _as_numpy(value)
     except (ValueError, TypeError, RuntimeError, BufferError) as error:
         raise DTypeError(f"{what} of type {type(value).__name__} cannot be read as an array: {error}") from None
-    name = data.dtype.name
+    name = dtype_name(data.dtype)
     if name == "bfloat16":  # ml_dtypes
         return HostArray(data.view(np.uint16), name, home)
     if name not in IMAGE_DTYPES:

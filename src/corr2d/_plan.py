@@ -106,7 +106,7 @@ class Plan:
         p = self.problem
         if out is None:
             result, target = _arrays.empty(p.out_shape, p.out_dtype, source.home)
-            self._run(p.canonical(source.data), p.canonical(target), self.threads)
+            self.compute(source.data, target)
             return _arrays.give(result, source.home)
         target = check_out(out, p, image)
         if np.may_share_memory(source.data, target):
@@ -114,8 +114,15 @@ class Plan:
 
             run_overlapping(self, source.data, target)
         else:
-            self._run(p.canonical(source.data), p.canonical(target), self.threads)
+            self.compute(source.data, target)
         return out
+
+    def compute(self, image: np.ndarray, out: np.ndarray) -> None:
+        """The arithmetic alone: arrays of the right shapes and types that share no memory."""
+        p = self.problem
+        if p.channel_axis is not None:
+            image, out = p.canonical(image), p.canonical(out)
+        self._run(image, out, self.threads)
 
     def __str__(self) -> str:
         p = self.problem
@@ -131,7 +138,7 @@ class Plan:
             f"kernel: {', '.join(facts)}",
         ]
         width = max(len(f"{c.engine} · {c.method}") for c in self.considered)
-        answers = sorted(self.considered, key=lambda c: (c.seconds is None, c.seconds or 0))
+        answers = sorted(self.considered, key=lambda c: (c.seconds is None, c.seconds, c.method != self.method))
         for c in answers:
             mark = "▸" if (c.engine, c.method) == (self.engine, self.method) else " "
             name = f"{c.engine} · {c.method}".ljust(width)

@@ -75,7 +75,11 @@ class Problem:
 
     def canonical(self, array: np.ndarray) -> np.ndarray:
         """The caller's array with the channel axis third from the end: a view."""
-        return array if self.channel_axis is None else np.moveaxis(array, self.channel_axis, -3)
+        if self.channel_axis is None:
+            return array
+        axes = list(range(array.ndim))
+        axes.insert(array.ndim - 3, axes.pop(self.channel_axis))
+        return array.transpose(axes)
 
     @property
     def pads_used(self) -> bool:

@@ -147,7 +147,7 @@ class Direct(_Native):
         group = self.group(problem, facts)
         # Blocks flush to memory once a group; tap lists share no loads between rows, nor do
         # blocks when the rows are strided.
-        taps = self._inputs(problem, facts) * (kh * kw + machine.flush_taps * -(-kh // group) if group else 2.5 * kh * kw)
+        taps = self._inputs(problem, facts) * (kh * kw + machine.flush_taps * -(-kh // group) if group else 5 * kh * kw)
         if group and problem.stride[0] > 1:
             taps *= 2.5
         return self._arithmetic(problem, taps, machine, code == F64)
@@ -185,7 +185,7 @@ class Separable(_Native):
         kh, kw = problem.kernel_size
         # Each tap is a load beside its multiply-add, unaligned in the second pass; and the
         # line between the passes is written and read.
-        taps = 1.2 * kh * problem.stride[1] + 2.2 * kw + 6
+        taps = 2.2 * kh * problem.stride[1] + 4.5 * kw + 6
         return self._arithmetic(problem, taps, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
