@@ -14,7 +14,8 @@ enum class DType : std::uint8_t { b1, u8, s8, u16, s16, u32, s32, u64, s64, f16,
 enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
 // direct: register blocks. separable: two sums of shifted rows. taps: one such sum, for
 // kernels whose long sums need more levels than the blocks have.
-enum class Method : std::uint8_t { direct, separable, taps };
+// fft: overlap-save.
+enum class Method : std::uint8_t { direct, separable, taps, fft };
 enum class Accumulator : std::uint8_t { f32, f64, i128 };
 
 // One axis: out[o] = sum over t of kernel[t] * in[o * stride - before + t * dilation].
@@ -51,12 +52,24 @@ struct Weights {
     const double* bias;  // one per output channel
 };
 
+// The transform that Method::fft uses: tiles of n x n samples, rows `pitch` apart.
+enum class Rounding : std::uint8_t { never, if_integers, always };  // of results to integers
+struct Transform {
+    i64 n, pitch;
+    const void* twiddles;
+    const void *re, *im;  // the kernel's spectrum
+    int exponent;         // the kernel was scaled by 2^-exponent
+    Rounding rounding;
+    int places;           // ... to integers times 2^-places
+};
+
 struct Job {
     Method method;
     Accumulator accumulator;
     Boundary boundary;
     i64 group;  // direct: kernel rows summed in registers
     Weights weights;
+    Transform transform;
     Axis y, x;
     View in, out;
     // Mixed axes (mixing only): channels, each of one part or of two (real, imaginary).
@@ -80,6 +93,8 @@ struct Isa {
     const char* name;
     void (*block)(Job&, int threads);                        // choose tiles
     void (*band)(const Job&, i64 index, char* arena);        // compute band `index` of planes * bands
+    // A kernel laid out in the planes re, im becomes its spectrum.
+    void (*spectrum)(double* re, double* im, i64 n, i64 pitch, const double* twiddles);
     double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
 };
 

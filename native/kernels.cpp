@@ -1,6 +1,7 @@
 // The arithmetic, compiled once per instruction set (CORR2D_ISA names the namespace).
 // It cuts the output into bands (what a thread takes) and tiles (what stays in cache).
 #include "direct.hpp"
+#include "overlap_save.hpp"
 #include "pace.hpp"
 #include "rows.hpp"
 #include "store.hpp"
@@ -96,7 +97,9 @@ static void block_as(Job& job, int threads) {
 }
 
 static void block(Job& job, int threads) {
-    if (job.accumulator == Accumulator::f32)
+    if (job.method == Method::fft)
+        block_transform(job);
+    else if (job.accumulator == Accumulator::f32)
         block_as<float>(job, threads);
     else
         block_as<double>(job, threads);
@@ -268,6 +271,7 @@ static void band_as(const Job& job, i64 index, char* memory) {
         in += i * job.in.stride[a];
         out += i * job.out.stride[a];
     }
+    if (job.method == Method::fft) return transform_pair<T>(job, which, in, out, index % job.bands, memory);
     const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
     const i64 width = job.x.out * job.lanes;
     // Outputs [inner, outer) see no pixel beyond the sides: whole vectors of them are
@@ -304,11 +308,15 @@ static void band(const Job& job, i64 index, char* arena) {
 }
 
 
+static void spectrum(double* re, double* im, i64 n, i64 pitch, const double* twiddles) {
+    spectrum_of_kernel(Planes<double>{re, im, n, pitch}, twiddles);
+}
+
 }}  // namespace corr2d::CORR2D_ISA
 
 
 
 namespace corr2d {
 extern const Isa CORR2D_TABLE;
-const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::fma_rate};
+const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::spectrum, &CORR2D_ISA::fma_rate};
 }  // namespace corr2d

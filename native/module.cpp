@@ -134,6 +134,7 @@ struct Memory {
     }
 };
 thread_local Memory memory;
+constexpr std::size_t kMemory = 40u << 20;  // for all threads of a call
 
 struct Call {
     Job job;
@@ -193,7 +194,8 @@ class Filter {
 public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
-           std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group)
+           std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
+           i64 transform, int rounding, int places)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -228,6 +230,10 @@ public:
             column_.assign(u, accumulator_);
             row_.assign(v, accumulator_);
             method_ = Method::separable;
+        } else if (transform) {
+            if (mixing || outputs != 1 || rounding < 0 || rounding > 2) throw std::invalid_argument("only one kernel is transformed");
+            method_ = Method::fft;
+            prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
         } else if (group == 0) {
             method_ = Method::taps;
         } else if (kh > 15 || !(group == 1 || (group == 2 && kh > 2) || (group == 4 && kh > 4) || (group == kh && kh <= 7))) {
@@ -244,6 +250,7 @@ public:
         job.accumulator = accumulator_;
         job.boundary = boundary_;
         job.group = group_;
+        job.transform = transform_;
         job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(), fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in.view;
@@ -289,6 +296,8 @@ public:
             chosen_isa()->block(job, threads);
             call.band = chosen_isa()->band;
         }
+        // Many threads with large tiles would take more memory than the calls may.
+        threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + kMemory / job.arena_bytes));
         bool finished;
         {
             nb::gil_scoped_release release;
@@ -299,10 +308,38 @@ public:
     }
 
 private:
+    // The kernel's spectrum, in double and rounded once.
+    void prepare_transform(const std::vector<double>& weights, i64 n, Rounding rounding, int places) {
+        if (n < 64 || n > 4096 || (n & (n - 1)) || y_.span() >= n || x_.span() >= n) throw std::invalid_argument("no such transform");
+        std::vector<double> twiddles;
+        for (i64 m = n; m >= 4; m /= 4)
+            for (i64 j = 0; j < m / 4; ++j)
+                for (i64 power = 1; power <= 3; ++power) {
+                    const double angle = -2 * 3.141592653589793238462643 * static_cast<double>(power * j % m) / static_cast<double>(m);
+                    twiddles.push_back(std::cos(angle));
+                    twiddles.push_back(std::sin(angle));
+                }
+        transform_ = {n, n + 64 / (accumulator_ == Accumulator::f32 ? 4 : 8), nullptr, nullptr, nullptr, 0, rounding, places};
+        std::frexp(abs_sum_, &transform_.exponent);
+        const i64 pitch = transform_.pitch;
+        std::vector<double> re(static_cast<std::size_t>(n * pitch)), im(re.size());
+        for (i64 i = 0; i < y_.taps; ++i)
+            for (i64 j = 0; j < x_.taps; ++j)
+                re[static_cast<std::size_t>(i * y_.dilation * pitch + j * x_.dilation)] =
+                    std::ldexp(weights[static_cast<std::size_t>(i * x_.taps + j)], -transform_.exponent);
+        chosen_isa()->spectrum(re.data(), im.data(), n, pitch, twiddles.data());
+        twiddles_.assign(twiddles, accumulator_);
+        re_.assign(re, accumulator_);
+        im_.assign(im, accumulator_);
+        transform_.twiddles = twiddles_.data();
+        transform_.re = re_.data();
+        transform_.im = im_.data();
+    }
+
     // Trailing axes whose samples lie between the pixels of a row, in both arrays, are
     // filtered as one wide row: RGB, and the real and imaginary parts of complex pixels.
     void merge_lanes(Job& job, i64 in_item, i64 out_item) const {
-        if (mixing_ || x_.stride != 1 || accumulator_ == Accumulator::i128) return;
+        if (mixing_ || x_.stride != 1 || accumulator_ == Accumulator::i128 || method_ == Method::fft) return;
         i64 lanes = 1;
         for (int a = job.in.lead - 1; a >= 0; --a) {
             if (job.in.shape[a] != 1) {
@@ -327,7 +364,8 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_;
-    Store dense_, column_, row_;
+    Store dense_, column_, row_, twiddles_, re_, im_;
+    Transform transform_{};
 };
 
 }  // namespace
@@ -339,10 +377,10 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, i64, int, int>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
-             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"))
+             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
     m.def("isa", [] { return std::string(chosen_isa()->name); });

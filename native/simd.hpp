@@ -61,6 +61,16 @@ static inline typename Vec<T>::type broadcast(T x) {
     return v;
 }
 
+// The lane numbers 0, 1, ... as a pack, for shuffles.
+template <int... I>
+struct Lanes {};
+template <int N, int... I>
+struct MakeLanes : MakeLanes<N - 1, N - 1, I...> {};
+template <int... I>
+struct MakeLanes<0, I...> {
+    using type = Lanes<I...>;
+};
+
 // Write whole vectors past the cache; `p` must be aligned to kVectorBytes.
 static inline void stream_vector(void* p, const void* from) {
 #if defined(__AVX512F__)

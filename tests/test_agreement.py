@@ -12,7 +12,7 @@ from cases import BOUNDARIES, BY_NAME, CASES, SOBEL, dense, gauss, pixels, whole
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
-METHODS = [candidate.method for candidate in CANDIDATES]
+METHODS = list(dict.fromkeys(candidate.method for candidate in CANDIDATES))
 SLOW = {"reference": 40_000}  # the definition, tap by tap: only where it takes no time
 LEAST = {"direct": 500, "separable": 60, "fft": 250, "reference": 300}
 SAME_BITS = [m for m in ("direct", "separable", "sparse") if m in METHODS]
@@ -85,7 +85,7 @@ def test_no_candidate_hides(method):
         if case.convolve:
             continue
         plan = corr2d.plan(case.image(), case.kernel, **case.options)
-        (entry,) = (c for c in plan.considered if c.method == method)
+        entry = min((c for c in plan.considered if c.method == method), key=lambda c: c.reason != "")  # a willing one first
         if not entry.reason and worth_running(case, method):
             groups[case.group] += 1
         elif entry.reason:

@@ -9,7 +9,7 @@ from cases import dense, pixels, whole
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
-METHODS = ["auto", *(candidate.method for candidate in CANDIDATES)]
+METHODS = ["auto", *dict.fromkeys(candidate.method for candidate in CANDIDATES)]
 OUTER = np.outer(dense(1, 3), dense(1, 4))
 
 

@@ -9,7 +9,7 @@ from cases import BOUNDARIES, DTYPES, dense, gauss, misaligned, pixels
 from corr2d._errors import NoCandidateError, ShapeError
 from corr2d.engines import CANDIDATES
 
-METHODS = ["auto", *(candidate.method for candidate in CANDIDATES)]
+METHODS = ["auto", *dict.fromkeys(candidate.method for candidate in CANDIDATES)]
 K = np.outer(dense(1, 3), dense(1, 4))  # of rank one: every method takes it
 
 

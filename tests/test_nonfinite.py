@@ -9,7 +9,7 @@ from cases import BOUNDARIES, delta, dense, gauss, pixels
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
-METHODS = ["auto", *(candidate.method for candidate in CANDIDATES)]
+METHODS = ["auto", *dict.fromkeys(candidate.method for candidate in CANDIDATES)]
 BAD = [np.nan, np.inf, -np.inf]
 
 OUTER = np.outer([1.0, -2.0, 0.5], [0.25, 1.0, 3.0, -1.0])

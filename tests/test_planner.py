@@ -11,7 +11,7 @@ from cases import BY_NAME, CASES, PHOTO, dense, gauss, pixels
 from corr2d._errors import Corr2dError, NoCandidateError, ShapeError
 from corr2d.engines import CANDIDATES
 
-METHODS = [candidate.method for candidate in CANDIDATES]
+METHODS = list(dict.fromkeys(candidate.method for candidate in CANDIDATES))
 PLANNED = [case for case in CASES if not case.convolve]
 
 
@@ -48,7 +48,7 @@ def test_a_named_method_runs_or_its_reason_is_quoted(method):
     """method= is obeyed, or NoCandidateError quotes what the plan says."""
     outcomes = Counter()
     for case in PLANNED[:: 1 if method == "separable" else 3]:
-        (entry,) = (c for c in plan_of(case).considered if c.method == method)
+        entry = min((c for c in plan_of(case).considered if c.method == method), key=lambda c: c.reason != "")  # a willing one first
         if entry.reason:
             with pytest.raises(NoCandidateError) as caught:
                 plan_of(case, method=method)
@@ -102,13 +102,13 @@ def test_the_printed_plan_is_a_table():
     text = str(plan)
     lines = text.splitlines()
     for entry in plan.considered:
-        (line,) = (row for row in lines if entry.engine in row.split() and entry.method in row.split())
+        (line,) = (row for row in lines if f"{entry.engine} · {entry.method}" in row)
         if entry.reason:
             assert entry.reason.split(".")[0][:30] in text
         else:
             assert any(unit in line for unit in ("ms", "µs", "us", " s"))
-    chosen = [row for row in lines if plan.engine in row.split() and plan.method in row.split()]
-    others = [row for row in lines if any(c.engine in row.split() and c.method in row.split() for c in plan.considered)]
+    chosen = [row for row in lines if f"{plan.engine} · {plan.method}" in row]
+    others = [row for row in lines if any(f"{c.engine} · {c.method}" in row for c in plan.considered)]
     marks = {row[:2] for row in others} if len(others) > 1 else set()
     assert len(chosen) == 1
     assert len(marks) > 1 or any(word in chosen[0].lower() for word in ("chosen", "←", "<-", "*", "→")), text
@@ -124,7 +124,7 @@ def test_a_plan_as_a_dictionary_survives_json():
         data = json.loads(json.dumps(plan.to_dict(), allow_nan=False))
         assert data == plan.to_dict()
         assert (data["method"], data["engine"], data["seconds"]) == (plan.method, plan.engine, plan.seconds)
-        assert [c["method"] for c in data["considered"]] == METHODS
+        assert [c["method"] for c in data["considered"]] == [c.method for c in CANDIDATES]
 
 
 def test_plans_are_frozen():

@@ -27,6 +27,7 @@ class KernelFacts:
     weights: np.ndarray = field(compare=False, repr=False)
     finite: bool
     integer: bool  # every weight is an integer
+    binary_places: int | None  # least s such that every weight is an integer times 2**-s; None above 32
     real: bool
     abs_sum: float  # the largest sum of |k| over one output's taps
     nonzeros: int
@@ -63,10 +64,19 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     real = weights.dtype.kind != "c"
     abs_sum = float(magnitude.sum(axis=tuple(range(1, weights.ndim))).max()) if weights.ndim == 4 else float(magnitude.sum())
     integer = finite and bool((weights == np.rint(weights)).all())  # both parts of a complex one
+    places = 0 if integer else _binary_places(weights) if finite and real else None
     factors, residual = None, math.inf
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)
-    return KernelFacts(weights, finite, integer, real, abs_sum, int(np.count_nonzero(weights)), factors, residual)
+    return KernelFacts(weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), factors, residual)
+
+
+def _binary_places(k: np.ndarray) -> int | None:
+    def whole(places):
+        scaled = np.ldexp(k, places)
+        return bool((scaled == np.rint(scaled)).all())
+
+    return next(filter(whole, range(1, 33))) if whole(32) else None
 
 
 def _rank_one(k: np.ndarray, integer: bool) -> tuple[Factors | None, float]:

@@ -25,6 +25,7 @@ class Machine:
     bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 36e9  # ... by all cores together
     convert_rate: float = 4e9  # samples per second and core, gathered or converted into a padded tile
+    transform_rate: float = 40e9  # flop per second and core of the compiled transforms, two tiles at a time
     fft_rate: float = 9e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
     transform_overhead: float = 3e-4  # of a call: threads started, the kernel's spectrum looked up
     tile_overhead: float = 60e-6  # per FFT tile: Python, copies of small pieces
@@ -47,7 +48,7 @@ def machine() -> Machine:
     """The constants in use here."""
     default = Machine()
     share = _WIDTH[_native.isa()]
-    return Machine(cores=available_cores(), fma_rate=default.fma_rate * share, convert_rate=default.convert_rate * max(share, 0.5))
+    return Machine(cores=available_cores(), fma_rate=default.fma_rate * share, convert_rate=default.convert_rate * max(share, 0.5), transform_rate=default.transform_rate * share)
 
 
 def available_cores() -> int:

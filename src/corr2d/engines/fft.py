@@ -1,6 +1,6 @@
-"""Correlation by FFT: overlap-save in tiles that fit the cache.
+"""Correlation by scipy.fft: what the compiled transform (native/fft.hpp) does not take.
 
-A tile of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around
+Complex and channel-mixing kernels, and kernels too large for its tiles. A tile of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around
 (Oppenheim & Schafer, *Discrete-Time Signal Processing*, §8.7). The error is spread evenly
 over a tile, about u sqrt(log2 L^2) sum|k| rms(x), well inside the contract's bound.
 """
@@ -21,6 +21,8 @@ from .._problem import Problem
 
 # Memory for tiles and spectra, of the 64 MB that a call may use beside its arrays.
 BUDGET = 40 << 20
+# Kernels that reach further are not for the compiled transform.
+LARGEST_COMPILED = 768
 # Integer results are rounded to integers; that is exact while the error is below one half.
 EXACT = 2.0**44
 
@@ -31,11 +33,13 @@ class FFT:
     engine = method = "fft"
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if not (problem.channels or problem.complex_result or max(problem.span) >= LARGEST_COMPILED):
+            return "the compiled transform takes this"
         if not facts.finite:
             return "the kernel has weights that are not finite"
         if problem.out_dtype == "bfloat16":
             return "the transform's output is not written as bfloat16"
-        if _integral(problem, facts) and facts.abs_sum * problem.largest_integer + abs(problem.bias) > EXACT:
+        if _integral(problem, facts) and facts.abs_sum * problem.largest_integer > EXACT:
             return "integer sums may pass 2**44, beyond which rounding the transform is not exact"
         if problem.outputs and _tiling(problem, _itemsize(problem, facts)) is None:
             return f"tiles for a reach of {problem.span[0] + 1} x {problem.span[1] + 1} pixels would need more than 64 MB"
@@ -56,11 +60,11 @@ class FFT:
 
 
 def _integral(problem: Problem, facts: KernelFacts) -> bool:
-    """Whether every result is an integer; the transform's are then rounded to them.
+    """Whether every sum, before the bias, is an integer; the transform's are then rounded to them.
 
     Pixels of a float image may be integers too: that is looked at tile by tile.
     """
-    return problem.largest_integer is not None and facts.integer and not problem.bias.imag and problem.bias.real.is_integer()
+    return problem.largest_integer is not None and facts.integer
 
 
 def _itemsize(problem: Problem, facts: KernelFacts) -> int:
@@ -130,7 +134,7 @@ class _Transform:
         self.fft = scipy.fft
         self.problem = problem
         self.integral = _integral(problem, facts)
-        self.abs_sum = facts.abs_sum if facts.integer and not problem.bias else math.inf
+        self.abs_sum = facts.abs_sum if facts.integer else math.inf
         self.item = _itemsize(problem, facts)
         self.complex = problem.complex_image or not facts.real
         double = self.item // (2 if self.complex else 1) == 8

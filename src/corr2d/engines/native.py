@@ -16,6 +16,8 @@ F32, F64, I128 = 0, 1, 2  # the compiled code's accumulators
 
 # Sums of integers are exact below these.
 EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
+# Rounding a transform to integers is exact while its error is below one half.
+EXACT_TRANSFORM = 2.0**44
 
 # The contract allows 32 u sum|k| max|x|; one is kept for the rounding of the result.
 ROUNDINGS = 31
@@ -73,9 +75,8 @@ class _Native:
             seconds += problem.pixels * lanes / m.convert_rate
         return seconds
 
-    def _filter(self, problem: Problem, facts: KernelFacts, roundings: int, group: int, factors):
+    def _filter(self, problem: Problem, facts: KernelFacts, code: int, group: int, factors, transform: int, rounding: int, places: int):
         """The compiled filter, and how arrays are to be seen by it."""
-        code = accumulator(problem, facts, roundings)
         weights, mixing = facts.weights, _mixes(problem, facts)
         if mixing:
             weights = _mix_complex(weights.reshape((-1,) + weights.shape[-3:]) if weights.ndim == 4 else weights[None, None], problem)
@@ -91,12 +92,13 @@ class _Native:
         native = _native.Filter(
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row, code,
             int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride, problem.dilation,
-            np.array(fill, dtype=float), np.array(bias, dtype=float), group,
+            np.array(fill, dtype=float), np.array(bias, dtype=float), group, transform, rounding, places,
         )  # fmt: skip
         return native, mixing
 
-    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, group: int = 0, factors=None):
-        native, mixing = self._filter(problem, facts, roundings, group, factors)
+    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, group=0, factors=None, transform=0, rounding=0, places=0, double=None):
+        code = accumulator(problem, facts, roundings) if double is None else F64 if double else F32
+        native, mixing = self._filter(problem, facts, code, group, factors, transform, rounding, places)
         image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
 
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
@@ -190,6 +192,69 @@ class Separable(_Native):
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self.roundings(problem), factors=facts.factors)
+
+
+class Transform(_Native):
+    """Overlap-save by fast Fourier transform, in tiles that stay in cache (native/fft.hpp)."""
+
+    method = "fft"
+    sizes = (64, 128, 256, 512, 1024)
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.channels:
+            return "the kernel mixes channels"
+        if problem.complex_result:
+            return "the result is complex"
+        if not facts.finite:
+            return "the kernel has weights that are not finite"
+        if _integral(problem, facts) and facts.abs_sum * problem.largest_integer > EXACT_TRANSFORM:
+            return "integer sums may pass 2**44, beyond which rounding the transform is not exact"
+        if max(problem.span) >= self.sizes[-1] * 3 // 4:
+            return f"the kernel reaches over {max(problem.span) + 1} pixels, too far for its tiles"
+        return ""
+
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        seconds = min(self._pair_seconds(problem, facts, machine, n) for n in self.sizes if n > max(problem.span) * 4 / 3)
+        return seconds + (problem.pixels + problem.outputs) / machine.convert_rate
+
+    def _pair_seconds(self, problem: Problem, facts: KernelFacts, m: Machine, n: int) -> float:
+        """Core-seconds of all transforms with tiles of n x n."""
+        dense = [(count - 1) * s + 1 for count, s in zip(problem.out_size, problem.stride, strict=True)]
+        tiles = math.prod(max(0, -(-d // (n - span))) for d, span in zip(dense, problem.span, strict=True))
+        pairs = -(-tiles // 2) * problem.planes
+        spill = {512: 2.7, 1024: 4.5}.get(n, 1.0)  # larger tiles leave the second-level cache
+        double = self._double(problem, facts)
+        return pairs * 10 * n * n * math.log2(n) / m.transform_rate * spill * (3 if double else 1)
+
+    @staticmethod
+    def _places(problem: Problem, facts: KernelFacts) -> int | None:
+        """Binary places of the sums of an integer image, if they have few and it shows.
+
+        It shows in integer results: weights such as 1/16 make many sums end in .5 exactly, and
+        a transform that misses by its rounding would turn them the wrong way.
+        """
+        places, largest = facts.binary_places, problem.largest_integer
+        if places is None or largest is None or not (facts.integer or "int" in problem.out_dtype):
+            return None
+        return places if facts.abs_sum * largest * 2**places <= EXACT_TRANSFORM else None
+
+    def _double(self, problem: Problem, facts: KernelFacts) -> bool:
+        return not problem.single or facts.integer or self._places(problem, facts) is not None
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        m = Machine()  # the tiles of a plan do not depend on the machine's constants
+        n = min((self._pair_seconds(problem, facts, m, n), n) for n in self.sizes if n > max(problem.span) * 4 / 3)[1]
+        # Rounding back to multiples of 2**-places: always, for integer images; for float ones
+        # with an integer kernel, in tiles that hold integers.
+        rounding = 2 if self._places(problem, facts) is not None else 1 if facts.integer else 0
+        return self._runner(
+            problem, facts, 0, transform=n, rounding=rounding, places=self._places(problem, facts) or 0, double=self._double(problem, facts)
+        )
+
+
+def _integral(problem: Problem, facts: KernelFacts) -> bool:
+    """Whether every sum, before the bias, is an integer."""
+    return problem.largest_integer is not None and facts.integer
 
 
 def _mixes(problem: Problem, facts: KernelFacts) -> bool:
