@@ -8,7 +8,7 @@ into ``out=``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from . import _native
@@ -48,7 +48,13 @@ def machine() -> Machine:
     """The constants in use here."""
     default = Machine()
     share = _WIDTH[_native.isa()]
-    return Machine(cores=available_cores(), fma_rate=default.fma_rate * share, convert_rate=default.convert_rate * max(share, 0.5), transform_rate=default.transform_rate * share)
+    return replace(
+        default,
+        cores=available_cores(),
+        fma_rate=default.fma_rate * share,
+        transform_rate=default.transform_rate * share,
+        convert_rate=default.convert_rate * max(share, 0.5),
+    )
 
 
 def available_cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,6 +64,18 @@ def pairwise_roundings(taps: int) -> int:
     return min(taps, chunk) + math.ceil(math.log2(max(1.0, taps / chunk)))
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the compiled code is to compute: its accumulator and one of its methods."""
+
+    accumulator: int
+    group: int = 0  # kernel rows that the register blocks sum at a time; 0 without blocks
+    factors: tuple[np.ndarray, np.ndarray] | None = None  # separable: column and row
+    transform: int = 0  # fft: side of the tiles
+    rounding: int = 0  # of the transform's results: 0 never, 1 in tiles that hold integers, 2 always
+    places: int = 0  # ... to multiples of 2**-places
+
+
 class _Native:
     engine = "native"
 
@@ -75,8 +88,8 @@ class _Native:
             seconds += problem.pixels * lanes / m.convert_rate
         return seconds
 
-    def _filter(self, problem: Problem, facts: KernelFacts, code: int, group: int, factors, transform: int, rounding: int, places: int):
-        """The compiled filter, and how arrays are to be seen by it."""
+    @staticmethod
+    def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
         weights, mixing = facts.weights, _mixes(problem, facts)
         if mixing:
             weights = _mix_complex(weights.reshape((-1,) + weights.shape[-3:]) if weights.ndim == 4 else weights[None, None], problem)
@@ -88,17 +101,16 @@ class _Native:
             fill = fill * (inputs // len(fill))
         bias = [problem.bias.real, problem.bias.imag][: 2 if problem.complex_result else 1]
         bias = bias * (outputs // len(bias)) if mixing else bias[:1]
-        column, row = (None, None) if factors is None else (np.ascontiguousarray(f, dtype=float) for f in factors)
-        native = _native.Filter(
-            np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row, code,
-            int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride, problem.dilation,
-            np.array(fill, dtype=float), np.array(bias, dtype=float), group, transform, rounding, places,
+        column, row = recipe.factors or (None, None)
+        return _native.Filter(
+            np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row,
+            recipe.accumulator, int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride,
+            problem.dilation, np.array(fill, dtype=float), np.array(bias, dtype=float), recipe.group, recipe.transform,
+            recipe.rounding, recipe.places,
         )  # fmt: skip
-        return native, mixing
 
-    def _runner(self, problem: Problem, facts: KernelFacts, roundings: int, group=0, factors=None, transform=0, rounding=0, places=0, double=None):
-        code = accumulator(problem, facts, roundings) if double is None else F64 if double else F32
-        native, mixing = self._filter(problem, facts, code, group, factors, transform, rounding, places)
+    def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
+        native, mixing = self._filter(problem, facts, recipe), _mixes(problem, facts)
         image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
 
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
@@ -155,7 +167,8 @@ class Direct(_Native):
         return self._arithmetic(problem, taps, machine, code == F64)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, self.roundings(problem, facts), self.group(problem, facts))
+        code = accumulator(problem, facts, self.roundings(problem, facts))
+        return self._runner(problem, facts, Recipe(code, group=self.group(problem, facts)))
 
 
 class Separable(_Native):
@@ -191,7 +204,8 @@ class Separable(_Native):
         return self._arithmetic(problem, taps, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, self.roundings(problem), factors=facts.factors)
+        code = accumulator(problem, facts, self.roundings(problem))
+        return self._runner(problem, facts, Recipe(code, factors=facts.factors))
 
 
 class Transform(_Native):
@@ -246,10 +260,10 @@ class Transform(_Native):
         n = min((self._pair_seconds(problem, facts, m, n), n) for n in self.sizes if n > max(problem.span) * 4 / 3)[1]
         # Rounding back to multiples of 2**-places: always, for integer images; for float ones
         # with an integer kernel, in tiles that hold integers.
-        rounding = 2 if self._places(problem, facts) is not None else 1 if facts.integer else 0
-        return self._runner(
-            problem, facts, 0, transform=n, rounding=rounding, places=self._places(problem, facts) or 0, double=self._double(problem, facts)
-        )
+        places = self._places(problem, facts)
+        rounding = 2 if places is not None else 1 if facts.integer else 0
+        code = F64 if self._double(problem, facts) else F32
+        return self._runner(problem, facts, Recipe(code, transform=n, rounding=rounding, places=places or 0))
 
 
 def _integral(problem: Problem, facts: KernelFacts) -> bool:
