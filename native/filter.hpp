@@ -12,8 +12,8 @@ using i64 = std::int64_t;
 
 enum class DType : std::uint8_t { b1, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64 };
 enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
-// direct: register blocks. separable: two sums of shifted rows. taps: one such sum, for
-// kernels whose long sums need more levels than the blocks have.
+// direct: register blocks. separable: two sums of shifted rows. taps: one such sum, for sparse
+// kernels and for those whose long sums need more levels than the blocks have.
 // fft: overlap-save.
 enum class Method : std::uint8_t { direct, separable, taps, fft };
 enum class Accumulator : std::uint8_t { f32, f64, i128 };
@@ -37,6 +37,11 @@ struct View {
     i64 rows, cols, row_stride, col_stride;
 };
 
+// One multiplication: kernel row i, column j, of input channel c.
+struct Tap {
+    i64 c, i, j;
+};
+
 // The kernel in the accumulator's type, laid out (outputs, inputs, kh, kw).
 // With mixing == false there is one kernel and every plane is filtered alike.
 struct Weights {
@@ -47,6 +52,10 @@ struct Weights {
     double abs_sum;      // the largest sum of |weights| of an output
     const void* column;  // separable: the vertical factor (kh)
     const void* row;     //            the horizontal factor (kw)
+    const Tap* taps;     // Method::taps: which, and their weights (outputs, count)
+    i64 count;
+    const void* listed;
+    bool sparse;         // some taps are zero and not in the list
     const double* fill;  // what constant padding holds: per mixed input channel, else per
     i64 fills;           // plane, cycling (a complex image is two planes)
     const double* bias;  // one per output channel

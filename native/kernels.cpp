@@ -40,8 +40,8 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) 
 }
 
 // How many shifted rows are summed at once.
-static i64 tap_pointers(const Job& job, const Sizes& s) {
-    return job.method == Method::taps ? s.channels * job.y.taps * job.x.taps : max64(job.y.taps, job.x.taps);
+static i64 tap_pointers(const Job& job) {
+    return job.method == Method::taps ? job.weights.count : max64(job.y.taps, job.x.taps);
 }
 
 template <class T>
@@ -52,7 +52,7 @@ static i64 arena_bytes(const Job& job, i64 band_rows, i64 tile_cols, bool in_pla
                      + (kRows + 1) * row_pitch<T>(s.columns)            // sums
                      + kRows * row_pitch<T>(s.pitch) * separable        // the lines between its passes
                      + s.channels + job.lanes;                          // fill values
-    const i64 tables = s.channels * s.table_rows + tap_pointers(job, s) + job.x.taps;
+    const i64 tables = s.channels * s.table_rows + tap_pointers(job) + job.x.taps;
     return rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16;
 }
 
@@ -144,13 +144,13 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
     const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
     const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
     if (job.method == Method::taps) {
+        const i64 count = job.weights.count;
         for (i64 r = 0; r < R; ++r) {
-            const T** tap = t.taps;
-            for (i64 c = 0; c < channels; ++c)
-                for (i64 j = 0; j < kw; ++j)  // in the order of the weights
-                    for (i64 i = 0; i < kh; ++i)
-                        *tap++ = t.rows.table[c * t.rows.rows + top + (r + i) * job.y.dilation] + t.offset[j];
-            sum_rows(t.taps, w, channels * kh * kw, t.sums + r * t.pitch, n);
+            for (i64 k = 0; k < count; ++k) {
+                const Tap& tap = job.weights.taps[k];
+                t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
+            }
+            sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, count, t.sums + r * t.pitch, n);
         }
         return;
     }
@@ -205,6 +205,38 @@ static void widen(const Tile<float>& t, i64 o, i64 y, i64 r, i64 n) {
     }
 }
 
+template <class T>
+static inline bool row_finite(const T* p, i64 n) {
+    decltype(magnitude(T())) largest = 0;
+    for (i64 i = 0; i < n; ++i) largest = magnitude(p[i]) > largest ? magnitude(p[i]) : largest;
+    return largest < magnitude(static_cast<T>(__builtin_inf()));
+}
+
+template <class T>
+static bool rows_finite(const Tile<T>& t) {
+    for (i64 r = 0; r < t.rows.rows * (t.job.weights.mixing ? t.job.weights.inputs : 1); ++r)
+        if (t.rows.table[r] && !row_finite(t.rows.table[r], t.rows.pixels)) return false;
+    return true;
+}
+
+// A sparse kernel skips its zero taps; the definition multiplies them. So an output whose
+// window holds a pixel that is not finite becomes NaN here, whichever tap the pixel is under.
+template <class T>
+static void spoil(const Tile<T>& t, i64 y, i64 r, i64 n) {
+    const Job& job = t.job;
+    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+    const i64 top = y * job.y.stride + r * job.y.dilation;
+    for (i64 c = 0; c < channels; ++c)
+        for (i64 i = 0; i < job.y.taps; ++i) {
+            const T* row = t.rows.table[c * t.rows.rows + top + i * job.y.dilation];
+            if (row_finite(row, t.rows.pixels)) continue;
+            for (i64 j = 0; j < job.x.taps; ++j)
+                for (i64 x = 0; x < n; ++x)
+                    if (magnitude(row[x + t.offset[j]]) >= magnitude(static_cast<T>(__builtin_inf())))
+                        t.sums[r * t.pitch + x] = static_cast<T>(__builtin_nan(""));
+        }
+}
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -219,7 +251,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     i64* offset = arena.take<i64>(job.x.taps);
     for (i64 j = 0; j < job.x.taps; ++j)
         offset[j] = job.lanes * (in_place ? j * job.x.dilation : tap_offset(layout, job.x, j));
-    const T** taps = arena.take<const T*>(tap_pointers(job, s));
+    const T** taps = arena.take<const T*>(tap_pointers(job));
     T* fill_row = arena.take<T>(s.channels * s.pitch);
     T* sums = arena.take<T>((kRows + 1) * row_pitch<T>(s.columns));
     T* line = arena.take<T>(kRows * row_pitch<T>(s.pitch) * (job.method == Method::separable));
@@ -236,6 +268,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
+    const bool spoilt = job.weights.sparse && !rows_finite(t);
     enum { unknown, possible, never } overflow = unknown;  // looked at when a sum is not finite
     (void)overflow;
     for (i64 o = 0; o < outputs; ++o)
@@ -246,6 +279,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
                 strip(t, o, y - y0, R, n);
                 for (i64 r = 0; r < R; ++r) {
+                    if (spoilt) spoil(t, y - y0, r, n);
                     if constexpr (sizeof(T) == 4) {
                         if (overflow != never && !all_finite(sums + r * t.pitch, n)) {
                             if (overflow == unknown) overflow = may_overflow(t) ? possible : never;

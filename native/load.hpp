@@ -54,6 +54,19 @@ static inline float value(Half x) {
     return bits_to_float(bits | sign);
 }
 
+// The bits of |x| as an integer: ordered like the magnitudes, with Inf and NaN above all, and
+// a maximum of integers vectorises where one of floats must mind NaN.
+static inline std::uint32_t magnitude(float x) {
+    std::uint32_t b;
+    __builtin_memcpy(&b, &x, 4);
+    return b & 0x7fffffffu;
+}
+static inline std::uint64_t magnitude(double x) {
+    std::uint64_t b;
+    __builtin_memcpy(&b, &x, 8);
+    return b & 0x7fffffffffffffffu;
+}
+
 template <class T, class S, bool Swapped>
 static inline T sample(const char* p) {
     S s;

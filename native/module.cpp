@@ -195,7 +195,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           i64 transform, int rounding, int places)
+           i64 transform, int rounding, int places, bool sparse)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -236,6 +236,7 @@ public:
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
         } else if (group == 0) {
             method_ = Method::taps;
+            list_taps(dense, sparse);
         } else if (kh > 15 || !(group == 1 || (group == 2 && kh > 2) || (group == 4 && kh > 4) || (group == kh && kh <= 7))) {
             throw std::invalid_argument("no block for this group of kernel rows");
         }
@@ -251,7 +252,8 @@ public:
         job.boundary = boundary_;
         job.group = group_;
         job.transform = transform_;
-        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(), fill_.data(),
+        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(),
+                       taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in.view;
         job.out = to.view;
@@ -308,6 +310,26 @@ public:
     }
 
 private:
+    // Every tap, or those that are not zero for some output: the weights of each output in turn.
+    void list_taps(const std::vector<double>& weights, bool sparse) {
+        const i64 kh = y_.taps, kw = x_.taps, size = inputs_ * kh * kw;
+        auto weight = [&](i64 o, const Tap& t) { return weights[static_cast<std::size_t>(o * size + (t.c * kh + t.i) * kw + t.j)]; };
+        for (i64 c = 0; c < inputs_; ++c)
+            for (i64 j = 0; j < kw; ++j)
+                for (i64 i = 0; i < kh; ++i) {
+                    const Tap tap{c, i, j};
+                    bool used = !sparse;
+                    for (i64 o = 0; o < outputs_ && !used; ++o) used = weight(o, tap) != 0;
+                    if (used) taps_.push_back(tap);
+                }
+        sparse_ = static_cast<i64>(taps_.size()) < size;
+        if (taps_.empty()) taps_.push_back({0, 0, 0});
+        std::vector<double> listed;
+        for (i64 o = 0; o < outputs_; ++o)
+            for (const Tap& tap : taps_) listed.push_back(weight(o, tap));
+        listed_.assign(listed, accumulator_);
+    }
+
     // The kernel's spectrum, in double and rounded once.
     void prepare_transform(const std::vector<double>& weights, i64 n, Rounding rounding, int places) {
         if (n < 64 || n > 4096 || (n & (n - 1)) || y_.span() >= n || x_.span() >= n) throw std::invalid_argument("no such transform");
@@ -364,7 +386,9 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_;
-    Store dense_, column_, row_, twiddles_, re_, im_;
+    Store dense_, column_, row_, listed_, twiddles_, re_, im_;
+    std::vector<Tap> taps_;
+    bool sparse_ = false;
     Transform transform_{};
 };
 
@@ -377,10 +401,10 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, i64, int, int>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, i64, int, int, bool>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
-             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"))
+             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"), nb::arg("sparse"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
     m.def("isa", [] { return std::string(chosen_isa()->name); });

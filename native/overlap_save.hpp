@@ -32,19 +32,6 @@ static inline void block_transform(Job& job) {
     job.arena_bytes = static_cast<std::size_t>(2 * n * job.transform.pitch * item + 3 * n * n + 256);
 }
 
-// The bits of |x| as an integer: ordered like the magnitudes, with Inf and NaN above all, and
-// a maximum of integers vectorises where one of floats must mind NaN.
-static inline std::uint32_t magnitude(float x) {
-    std::uint32_t b;
-    __builtin_memcpy(&b, &x, 4);
-    return b & 0x7fffffffu;
-}
-static inline std::uint64_t magnitude(double x) {
-    std::uint64_t b;
-    __builtin_memcpy(&b, &x, 8);
-    return b & 0x7fffffffffffffffu;
-}
-
 // What a tile holds: its largest magnitude, and whether all of it are integers.
 template <class T>
 struct Survey {

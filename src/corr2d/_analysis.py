@@ -31,6 +31,7 @@ class KernelFacts:
     real: bool
     abs_sum: float  # the largest sum of |k| over one output's taps
     nonzeros: int
+    used: int  # taps that are not zero for some output: of (I, kh, kw)
     factors: Factors | None = field(compare=False, repr=False)  # (column, row) of the nearest rank-1 kernel
     residual: float  # sum |k - column row| / sum |k|; inf when no factors were found
 
@@ -64,11 +65,12 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     real = weights.dtype.kind != "c"
     abs_sum = float(magnitude.sum(axis=tuple(range(1, weights.ndim))).max()) if weights.ndim == 4 else float(magnitude.sum())
     integer = finite and bool((weights == np.rint(weights)).all())  # both parts of a complex one
+    used = int(np.count_nonzero(magnitude.any(axis=0) if weights.ndim == 4 else magnitude))
     places = 0 if integer else _binary_places(weights) if finite and real else None
     factors, residual = None, math.inf
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)
-    return KernelFacts(weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), factors, residual)
+    return KernelFacts(weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), used, factors, residual)
 
 
 def _binary_places(k: np.ndarray) -> int | None:

@@ -62,7 +62,7 @@ def corr2d(
         dtype. Integer targets are rounded half to even and saturated, once.
     out : array, optional
         Where to write; right shape and dtype. May overlap the image.
-    method : {"auto", "direct", "separable", "fft", "reference"}
+    method : {"auto", "direct", "sparse", "separable", "fft", "reference"}
         Which algorithm; see `plan`.
     threads : int, optional
         At most this many; default every core this process may use. The result does not

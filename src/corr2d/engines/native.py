@@ -74,6 +74,7 @@ class Recipe:
     transform: int = 0  # fft: side of the tiles
     rounding: int = 0  # of the transform's results: 0 never, 1 in tiles that hold integers, 2 always
     places: int = 0  # ... to multiples of 2**-places
+    sparse: bool = False  # leave zero taps out of the list of taps
 
 
 class _Native:
@@ -106,7 +107,7 @@ class _Native:
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row,
             recipe.accumulator, int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride,
             problem.dilation, np.array(fill, dtype=float), np.array(bias, dtype=float), recipe.group, recipe.transform,
-            recipe.rounding, recipe.places,
+            recipe.rounding, recipe.places, recipe.sparse,
         )  # fmt: skip
 
     def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
@@ -169,6 +170,34 @@ class Direct(_Native):
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem, facts))
         return self._runner(problem, facts, Recipe(code, group=self.group(problem, facts)))
+
+
+class Sparse(_Native):
+    """The taps that are not zero, as one sum of shifted rows (native/sum.hpp)."""
+
+    method = "sparse"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if accumulator(problem, facts, self.roundings(problem, facts)) == I128:
+            return "integer sums may pass 2**53, where only 'direct' stays exact"
+        return ""
+
+    def roundings(self, problem: Problem, facts: KernelFacts) -> int:
+        return pairwise_roundings(self._taps(problem, facts)) + 1 + (1 if problem.bias else 0)
+
+    @staticmethod
+    def _taps(problem: Problem, facts: KernelFacts) -> int:
+        """Taps that some output uses: for each output every one of them is multiplied."""
+        return max(1, facts.used) * (2 if _mixes(problem, facts) and not facts.real and problem.complex_image else 1)
+
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
+        taps = self._taps(problem, facts)
+        return self._arithmetic(problem, (2.5 if taps <= 64 else 5) * taps + 6, machine, double)
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        code = accumulator(problem, facts, self.roundings(problem, facts))
+        return self._runner(problem, facts, Recipe(code, sparse=True))
 
 
 class Separable(_Native):
