@@ -11,7 +11,7 @@ TORCH = dict(constant="constant", edge="replicate", reflect="reflect", wrap="cir
 OPENCV = dict(constant=0, edge=1, symmetric=2, reflect=4)  # cv2.BORDER_CONSTANT, _REPLICATE, _REFLECT, _REFLECT_101
 
 
-def close(a, b):
+def assert_close(a, b):
     np.testing.assert_allclose(np.asarray(a, np.longdouble), np.asarray(b, np.longdouble), rtol=1e-12, atol=1e-12)
 
 
@@ -60,9 +60,9 @@ def test_oracle_is_scipy_with_its_anchor(shape, boundary):
     image, kernel = pixels(4, 6, dtype="float64"), dense(*shape)
     anchor = tuple(n // 2 for n in shape)
     options = dict(padding="same", anchor=anchor, boundary=boundary, fill=0.5)
-    close(oracle.exact(image, kernel, **options), ndimage.correlate(image, kernel, mode=SCIPY[boundary], cval=0.5))
+    assert_close(oracle.exact(image, kernel, **options), ndimage.correlate(image, kernel, mode=SCIPY[boundary], cval=0.5))
     wanted = ndimage.convolve(image, kernel, mode=SCIPY[boundary], cval=0.5)
-    close(oracle.exact(image, kernel, convolve=True, **options), wanted)
+    assert_close(oracle.exact(image, kernel, convolve=True, **options), wanted)
 
 
 @pytest.mark.parametrize("mode", ["valid", "full"])
@@ -80,9 +80,9 @@ def test_oracle_is_scipy_convolve2d_same():
     """scipy.signal's "same" convolution centres (n-1)//2, which is the default anchor, turned, of correlation."""
     signal = pytest.importorskip("scipy.signal")
     image, kernel = pixels(7, 8, dtype="float64"), dense(4, 2)
-    close(oracle.exact(image, kernel, padding="same"), signal.correlate2d(image, kernel, "same"))
+    assert_close(oracle.exact(image, kernel, padding="same"), signal.correlate2d(image, kernel, "same"))
     theirs = signal.convolve2d(image, kernel, "same")
-    close(oracle.exact(image, kernel, padding="same", convolve=True), theirs)
+    assert_close(oracle.exact(image, kernel, padding="same", convolve=True), theirs)
 
 
 @pytest.mark.parametrize("boundary", OPENCV)
@@ -92,7 +92,7 @@ def test_oracle_is_opencv_with_its_anchor(shape, boundary):
     cv2 = pytest.importorskip("cv2")
     image, kernel = pixels(12, 16, dtype="float64"), dense(*shape)
     theirs = cv2.filter2D(image, -1, kernel, borderType=OPENCV[boundary])
-    close(oracle.exact(image, kernel, padding="same", anchor=tuple(n // 2 for n in shape), boundary=boundary), theirs)
+    assert_close(oracle.exact(image, kernel, padding="same", anchor=tuple(n // 2 for n in shape), boundary=boundary), theirs)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
@@ -108,7 +108,7 @@ def test_oracle_is_torch(shape, padding, stride, dilation):
     image, kernel = pixels(2, 3, 13, 14, dtype="float64"), dense(*shape)
     x, k = (torch.from_numpy(a.copy()) for a in (image, kernel))
     theirs = torch.nn.functional.conv2d(x, k, stride=stride, dilation=dilation, padding=padding)
-    close(oracle.exact(image, kernel, padding=padding, stride=stride, dilation=dilation), theirs.numpy())
+    assert_close(oracle.exact(image, kernel, padding=padding, stride=stride, dilation=dilation), theirs.numpy())
 
 
 @pytest.mark.parametrize("boundary", TORCH)
@@ -118,7 +118,7 @@ def test_oracle_is_torch_pad(boundary):
     image, kernel = pixels(1, 1, 7, 8, dtype="float64"), dense(1, 1, 3, 2)
     padded = torch.nn.functional.pad(torch.from_numpy(image.copy()), (4, 3, 2, 1), mode=TORCH[boundary])
     theirs = torch.nn.functional.conv2d(padded, torch.from_numpy(kernel.copy()))
-    close(oracle.exact(image, kernel, padding=((2, 1), (4, 3)), boundary=boundary), theirs.numpy())
+    assert_close(oracle.exact(image, kernel, padding=((2, 1), (4, 3)), boundary=boundary), theirs.numpy())
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -130,7 +130,7 @@ def test_adjoint_is_the_transpose(boundary):
     matrix = np.stack([oracle.exact(e, kernel, **options).ravel() for e in basis], 1)
     y = np.arange(len(matrix), dtype=float)
     out = oracle.exact(basis[0], kernel, **options).shape
-    close(oracle.adjoint(y.reshape(out), kernel, shape, **options).ravel(), matrix.T @ y)
+    assert_close(oracle.adjoint(y.reshape(out), kernel, shape, **options).ravel(), matrix.T @ y)
 
 
 def test_integers_are_exact():

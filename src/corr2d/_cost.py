@@ -19,7 +19,6 @@ from ._problem import Problem
 class Machine:
     """Rates of one machine. Defaults: medians on 2 cores of a Zen 5 EPYC (AVX-512), 2026-11."""
 
-    cores: int = 2
     fma_rate: float = 90e9  # float32 multiply-adds per second and core that the direct loops reach
     flush_taps: float = 4.0  # taps that adding a group of kernel rows to memory costs
     bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
@@ -50,7 +49,6 @@ def machine() -> Machine:
     share = _WIDTH[_native.isa()]
     return replace(
         default,
-        cores=available_cores(),
         fma_rate=default.fma_rate * share,
         transform_rate=default.transform_rate * share,
         convert_rate=default.convert_rate * max(share, 0.5),
