@@ -24,7 +24,7 @@ class Machine:
     bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 36e9  # ... by all cores together
     convert_rate: float = 4e9  # samples per second and core, gathered or converted into a padded tile
-    transform_rate: float = 40e9  # flop per second and core of the compiled transforms, two tiles at a time
+    transform_rate: float = 24e9  # flop per second and core of the compiled transforms, two tiles at a time
     fft_rate: float = 9e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
     transform_overhead: float = 3e-4  # of a call: threads started, the kernel's spectrum looked up
     tile_overhead: float = 60e-6  # per FFT tile: Python, copies of small pieces
