@@ -87,6 +87,7 @@ inline void band(const Job& job, i64 index, char*) {
     const i64 outputs = w.mixing ? w.outputs : 1, inputs = w.mixing ? w.inputs : 1;
     for (i64 o = 0; o < outputs; ++o)
         for (i64 x = 0; x < job.x.out; ++x) {
+            if (x % 64 == 0 && job.stopped()) return;
             Wide sum = static_cast<Wide>(w.bias[o]);
             for (i64 c = 0; c < inputs; ++c) {
                 const std::int64_t* k = weights + (o * inputs + c) * job.y.taps * job.x.taps;

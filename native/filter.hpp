@@ -86,6 +86,7 @@ struct Job {
     i64 out_parts, out_channel, out_part;
     i64 lanes;                    // interleaved channels filtered as one wide row; else 1
     i64 planes;                   // independent planes (mixing: images)
+    bool (*stopped)();            // asked between strips: is the result still wanted?
     bool stream;                  // bypass the cache when writing
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie

@@ -73,8 +73,11 @@ static void block_as(Job& job, int threads) {
 
     constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
     constexpr i64 kArena = 16 * 1024 * 1024;
+    // A row of a tile is done within a fraction of a second, for signals are heard between rows.
+    constexpr i64 kTapsPerRow = 400'000'000;
     const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
     job.tile_cols = round_up(min64(width, job.in_place_rows && job.method == Method::direct ? 2048 : 1024), whole);
+    if (job.method == Method::taps) job.tile_cols = round_up(min64(job.tile_cols, max64(1, kTapsPerRow / job.weights.count)), whole);
     i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
     if (threads == 1) bands_wanted = 1;
     const i64 unit = kRows * job.y.dilation;
@@ -276,6 +279,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
             for (i64 y = y0 + g; y < y1; y += most * step) {
                 // Too few rows for a block: some of those above once more, to the same bits.
                 if (step == 1 && y + most > y1 && y1 - y0 >= most) y = y1 - most;
+                if (job.stopped()) return;
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
                 strip(t, o, y - y0, R, n);
                 for (i64 r = 0; r < R; ++r) {

@@ -289,6 +289,7 @@ public:
         if (boundary_ != Boundary::constant && (job.y.in == 0 || job.x.in == 0))
             throw std::invalid_argument("an empty image has no border pixels to extend");
         const i64 out_bytes = job.planes * job.lanes * job.y.out * job.x.out * to.itemsize();
+        job.stopped = &Pool::stopped;
         job.stream = out_bytes >= stream_bytes;
         if (threads < 1) threads = 1;
         if (accumulator_ == Accumulator::i128) {

@@ -13,9 +13,12 @@ struct Pool::Work {
     std::int64_t count;
     Task task;
     void* context;
+    Poll poll;
     int helpers_wanted;
     int helping = 0;  // under the pool's mutex
     std::atomic<std::int64_t> next{0};
+    std::atomic<bool> cancelled{false};
+    Clock::time_point last_poll = Clock::now();
 
     bool exhausted() const { return next.load(std::memory_order_relaxed) >= count; }
     bool step() {
@@ -24,10 +27,24 @@ struct Pool::Work {
         task(context, i);
         return true;
     }
-    void cancel() { next.store(count, std::memory_order_relaxed); }
+    // On the caller's thread: has a signal come since the last look, 50 ms ago or more?
+    bool interrupted() {
+        if (cancelled.load(std::memory_order_relaxed)) return true;
+        const auto now = Clock::now();
+        if (now - last_poll < std::chrono::milliseconds(50)) return false;
+        last_poll = now;
+        if (!poll()) return false;
+        cancelled.store(true, std::memory_order_relaxed);
+        next.store(count, std::memory_order_relaxed);
+        return true;
+    }
 };
 
 namespace {
+// What this thread is working on, and whether it is the caller of it.
+thread_local Pool::Work* own_work = nullptr;
+thread_local bool is_caller = false;
+
 std::atomic<Pool*> current{nullptr};
 // The child of a fork has the parent's memory and none of its threads; its mutex may be
 // held by one of them for ever. So the child starts anew and leaves the old pool be.
@@ -67,8 +84,10 @@ void Pool::work() {
         if (work) {
             ++work->helping;
             lock.unlock();
+            own_work = work;
             while (work->step()) {
             }
+            own_work = nullptr;
             lock.lock();
             if (--work->helping == 0) done_.notify_all();
             continue;
@@ -89,44 +108,38 @@ void Pool::work() {
     }
 }
 
+bool Pool::stopped() {
+    if (!own_work) return false;
+    return is_caller ? own_work->interrupted() : own_work->cancelled.load(std::memory_order_relaxed);
+}
+
 bool Pool::run(std::int64_t count, int threads, Task task, void* context, Poll poll) {
-    bool stopped = false;
-    auto last_poll = Clock::now();
-    auto interrupted = [&] {
-        const auto now = Clock::now();
-        if (now - last_poll < std::chrono::milliseconds(50)) return false;
-        last_poll = now;
-        return poll();
-    };
-    const int helpers = static_cast<int>(std::min<std::int64_t>(threads, count)) - 1;
-    if (helpers <= 0) {
-        for (std::int64_t i = 0; i < count && !stopped; ++i) {
-            task(context, i);
-            stopped = interrupted();
+    const int helpers = std::max(0, static_cast<int>(std::min<std::int64_t>(threads, count)) - 1);
+    Work work{count, task, context, poll, helpers};
+    if (helpers) {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            grow(helpers);
+            queue_.push_back(&work);
+            posted_.fetch_add(1, std::memory_order_release);
         }
-        return !stopped;
+        if (helpers == 1)
+            wake_.notify_one();
+        else
+            wake_.notify_all();
     }
-    Work work{count, task, context, helpers};
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        grow(helpers);
-        queue_.push_back(&work);
-        posted_.fetch_add(1, std::memory_order_release);
+    own_work = &work;
+    is_caller = true;
+    while (work.step() && !work.interrupted()) {
     }
-    if (helpers == 1)
-        wake_.notify_one();
-    else
-        wake_.notify_all();
-    while (work.step()) {
-        if (!stopped && interrupted()) {
-            stopped = true;
-            work.cancel();
-        }
+    own_work = nullptr;
+    is_caller = false;
+    if (helpers) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        queue_.erase(std::find(queue_.begin(), queue_.end(), &work));
+        done_.wait(lock, [&] { return work.helping == 0; });
     }
-    std::unique_lock<std::mutex> lock(mutex_);
-    queue_.erase(std::find(queue_.begin(), queue_.end(), &work));
-    done_.wait(lock, [&] { return work.helping == 0; });
-    return !stopped;
+    return !work.cancelled.load(std::memory_order_relaxed);
 }
 
 void Pool::shutdown() {

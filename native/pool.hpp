@@ -21,11 +21,16 @@ public:
     // among them. Any number of callers may be here at once. False when polled to a stop.
     bool run(std::int64_t count, int threads, Task task, void* context, Poll poll);
 
+    // Whether the work that this thread is part of was stopped; on its caller's thread this
+    // looks for signals, so long tasks ask now and then.
+    static bool stopped();
+
     // Ends the workers; later calls run on their caller's thread alone.
     void shutdown();
 
-private:
     struct Work;
+
+private:
     void work();
     void grow(int workers);
 

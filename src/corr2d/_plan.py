@@ -90,6 +90,10 @@ class Plan:
     considered: tuple[Considered, ...]
     _run: Runner = field(repr=False)
 
+    def __reduce__(self):
+        # What it was made of; the compiled part is made anew where it arrives.
+        return make_plan, (self.problem, np.array(self.facts.weights), self.method, self.threads)
+
     def __call__(self, image: Any, out: Any = None) -> Any:
         """Run the plan on an image of the planned shape and dtype."""
         source = _arrays.take(image)

@@ -114,7 +114,9 @@ def _lengths(outputs: int, span: int) -> list[int]:
 
 
 def _fast_length(n: int) -> int:
-    """The next length without prime factors above 5."""
+    """The next length without prime factors above 5; beyond any tile, the next power of two."""
+    if n > 1 << 16:
+        return 1 << (n - 1).bit_length()
     while True:
         rest = n
         for prime in (2, 3, 5):
