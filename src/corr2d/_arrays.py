@@ -58,6 +58,10 @@ def take(value: Any, what: str = "image") -> HostArray:
     if type(value) is not np.ndarray:
         if isinstance(value, (str, bytes)):
             raise DTypeError(f"{what} is {type(value).__name__} {value!r:.40}; pass an array of numbers")
+        if value is None:
+            raise DTypeError(f"{what} is None; pass an array of numbers")
+        if hasattr(value, "toarray"):  # scipy.sparse
+            raise DTypeError(f"{what} is a sparse {type(value).__name__}; pass {what}.toarray()")
         if isinstance(value, np.ma.MaskedArray):
             raise DTypeError(
                 f"{what} is a masked array and a mask has no meaning in a correlation; "

@@ -216,8 +216,11 @@ def normalise(
     elif same:
         anchor = kernel.anchor  # turned with its kernel
     pads = _padding(padding, anchor, kernel_size, dilation, turned)
+    hint = "padding='same' or a smaller kernel"
+    if len(shape) == 3 and shape[-1] <= 4 and channel_axis is None and not channels:
+        hint += ", or channel_axis=-1 if the image is (H, W, channels)"
     out_size = tuple(
-        _out_length(n, k, p, s, d, name, same)
+        _out_length(n, k, p, s, d, name, same, hint)
         for n, k, p, s, d, name in zip(size, kernel_size, pads, stride, dilation, ("rows", "columns"), strict=True)
     )
     problem = Problem(
@@ -312,15 +315,14 @@ def _padding(padding, anchor, kernel_size, dilation, turned) -> tuple[Pair, Pair
 _PADDINGS = "use 'valid', 'same', 'full', an integer, (py, px) or ((top, bottom), (left, right))"
 
 
-def _out_length(n, k, pads, s, d, name, same) -> int:
+def _out_length(n, k, pads, s, d, name, same, hint) -> int:
     if same and n == 0:
         return 0
     padded, reach = n + sum(pads), (k - 1) * d + 1
     if reach > padded:
         padding = f" + {sum(pads)} of padding" if sum(pads) else ""
         raise ShapeError(
-            f"the kernel does not fit: it reaches over {reach} {name} and the image has {n}{padding}; "
-            "use padding='same' or a smaller kernel"
+            f"the kernel does not fit: it reaches over {reach} {name} and the image has {n}{padding}; use {hint}"
         )
     return (padded - reach) // s + 1
 

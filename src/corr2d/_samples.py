@@ -32,6 +32,12 @@ class Fitted:
     note: str = ""  # one line for a person; empty where nothing needs saying
 
 
+def _share(part: int, whole: int) -> str:
+    """Per cent with two figures, 100 as such."""
+    percent = 100 * part / whole
+    return f"{percent:.0f}" if percent >= 9.95 else f"{percent:.2g}"
+
+
 def is_zero_gain(kernel: Kernel) -> bool:
     """Whether a flat image becomes zero: edges and derivatives, whatever their rounding.
 
@@ -110,7 +116,7 @@ def fit(
     if saturated:
         pixels = result.shape[0] * result.shape[1]
         note = (
-            f"{saturated} of {pixels} pixels ({100 * saturated / pixels:.2g} %) do not fit "
+            f"{saturated} of {pixels} pixels ({_share(saturated, pixels)} %) do not fit "
             f"{dtype} and saturate"
         )
     if undefined:

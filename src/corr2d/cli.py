@@ -6,6 +6,7 @@ stderr; stdout carries results only.
 """
 
 import json
+import math
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 import corr2d
 from . import _samples, images
-from ._errors import Corr2dError, NoCandidateError, OptionError
+from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
 from .images import Image
 from .kernel import Kernel
@@ -128,6 +129,9 @@ def apply(
         Print what was done as JSON.
     """
     weights = _kernel(kernel)
+    for name, number in (("--scale", scale), ("--offset", offset)):
+        if number is not None and not math.isfinite(number):
+            raise OptionError(f"{name} {number}: use a finite number")
     source = images.read(image)
     pixels = source.pixels
     if weights.ndim == 4 and pixels.ndim == 2:
@@ -257,7 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         app(argv, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller: `>&-`
+            sys.stdout.flush()
     except BrokenPipeError:
         # `corr2d plan … | head`: the reader has what it wanted. Python flushes
         # stdout once more on exit, and would complain then.
@@ -266,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
-    except (CycloptsError, OptionError, NoCandidateError) as error:
+    except (CycloptsError, OptionError, NoCandidateError, DTypeError) as error:
         _say(one_line(error))
         return 2
     except (Corr2dError, OSError, MemoryError) as error:

@@ -113,6 +113,8 @@ def read(path: str | os.PathLike[str]) -> Image:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise ValueError("a pipe or device, which cannot be read twice; give a regular file")
         name = sniff(path)
         if not name:
             raise ValueError("neither PNG, JPEG, TIFF nor NPY by its first bytes")

@@ -166,7 +166,7 @@ def _from_json(text: str) -> Kernel:
 
 def _from_file(name: str) -> Kernel:
     path = Path(name).expanduser()
-    readers = {".json": Kernel.load, ".npy": _load_npy, ".txt": _load_rows, ".csv": _load_rows}
+    readers = {".json": _load_json, ".npy": _load_npy, ".txt": _load_rows, ".csv": _load_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise OptionError(f"kernel file {name!r}: its name must end in one of {', '.join(readers)}")
@@ -175,6 +175,13 @@ def _from_file(name: str) -> Kernel:
     except (OSError, MemoryError, Corr2dError) as error:
         reason = one_line(error).removeprefix(f"{path}: ")
         raise OptionError(f"kernel file {name!r}: {reason}") from None
+
+
+def _load_json(path: Path) -> Kernel:
+    """A file of Kernel.save, or a bare list of rows."""
+    if path.stat().st_size <= _LARGEST_FILE and path.read_bytes()[:64].lstrip().startswith(b"["):
+        return _from_json(path.read_text("utf-8"))
+    return Kernel.load(path)
 
 
 def _load_npy(path: Path) -> Kernel:
