@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -500,3 +501,37 @@ def test_demo_measures_and_draws(run):
     photo = images.sample().pixels
     tile = panel[_demo._HEAD : _demo._HEAD + 512, _demo._MARGIN : _demo._MARGIN + 512, 0]
     np.testing.assert_array_equal(tile, photo)
+
+
+@pytest.mark.parametrize("option", [("--scale", "nan"), ("--offset", "inf"), ("--scale=-1e400",)])
+def test_scale_and_offset_are_finite(run, option):
+    """A scale or offset that is not a number is bad usage, not a black picture."""
+    put("in.png", np.zeros((4, 5), np.uint8))
+    status, _, error = run("apply", "in.png", "out.png", "-k", "sharpen", *option)
+    assert status == 2 and "finite number" in error
+    assert not Path("out.png").exists()
+
+
+def test_a_file_may_hold_a_bare_json_list(run):
+    """@kernel.json takes the same list as the command line."""
+    Path("k.json").write_text("[[1, 2, 1]]")
+    put("in.png", np.arange(20, dtype=np.uint8).reshape(4, 5))
+    assert run("apply", "in.png", "a.npy", "-k", "@k.json")[0] == 0
+    assert run("apply", "in.png", "b.npy", "-k", "[[1, 2, 1]]")[0] == 0
+    assert np.array_equal(np.load("a.npy"), np.load("b.npy"))
+
+
+def test_a_pipe_is_refused_in_one_line(run):
+    """An image is read twice, which a pipe does not allow: said so, not called corrupt."""
+    os.mkfifo("pipe.png")
+    status, _, error = run("apply", "pipe.png", "out.png", "-k", "identity")
+    assert status == 1 and "regular file" in error and error.count("\n") == 1
+
+
+def test_a_closed_stdout_is_no_failure(tmp_path):
+    """`corr2d apply … >&-` does its work and exits with 0."""
+    images.write(tmp_path / "in.png", Image(np.zeros((4, 5), np.uint8), None))
+    command = f"{sys.executable} -m corr2d.cli apply in.png out.png -k sharpen >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "out.png").exists()

@@ -1,6 +1,7 @@
 """The planner: it chooses the cheapest willing candidate, says why the others refuse, and keeps its word."""
 
 import json
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -185,3 +186,19 @@ def _timed(clock, function, *args):
     start = clock()
     function(*args)
     return clock() - start
+
+
+@pytest.mark.parametrize("kernel", [dense(3, 3), gauss(9, 2.0), dense(31, 31)], ids=["direct", "separable", "fft"])
+def test_plans_travel_between_processes(kernel):
+    """A pickled plan computes the same bits where it arrives."""
+    image = pixels(40, 50)
+    plan = corr2d.plan(image, kernel, padding="same")
+    copy = pickle.loads(pickle.dumps(plan))
+    assert (copy.method, copy.threads) == (plan.method, plan.threads)
+    assert np.array_equal(copy(image), plan(image))
+
+
+def test_absurd_paddings_are_answered_at_once():
+    """A padding that no memory holds is planned or refused without counting up to it."""
+    plan = corr2d.plan((5, 5), dense(3, 3), padding=10**9)
+    assert plan.seconds > 1

@@ -223,6 +223,8 @@ LONG_PROBLEMS = {
     "direct": "np.ones((3000, 3000)), np.random.default_rng(1).random((201, 201)), dict(method='direct')",
     "direct-one-thread": "np.ones((3000, 3000)), np.random.default_rng(1).random((201, 201)), dict(method='direct', threads=1)",
     "direct-few-outputs": "np.ones((4040, 4040)), np.random.default_rng(1).random((4001, 4001)), dict(method='direct')",
+    "direct-1001-taps-a-side": "np.zeros((8000, 8000), 'float32'), np.random.default_rng(1).random((1001, 1001)), dict(method='direct')",
+    "direct-mixing": "np.zeros((16, 512, 512), 'float32'), np.random.default_rng(1).random((64, 16, 101, 101)), dict(method='direct')",
     "separable": "np.broadcast_to(np.ones((2000, 2000)), (400, 2000, 2000)), np.ones((601, 601)), dict(method='separable', stride=40)",
     "fft": "np.broadcast_to(np.ones((3000, 3000)), (200, 3000, 3000)), np.random.default_rng(1).random((401, 401)), dict(method='fft', stride=30)",
     "reference": "np.ones((2000, 2000)), np.ones((60, 60)), dict(method='reference')",
