@@ -1,14 +1,15 @@
 // Direct correlation, register-blocked: kRows output rows by kVectors vectors share every
-// load, and their sums stay in registers.
+// load, their sums stay in registers and go from there to where they are wanted (sink.hpp).
 //
 // Summation has two levels: `group` kernel rows at a time in registers, then over the
-// groups in memory. That bounds the rounding error by (group kw + kh / group) u sum|k| max|x|
-// where one long sum would have kh kw; engines/native.py chooses the largest group that the
-// accuracy contract allows, for a flush to memory costs about as much as four taps. Since the
-// formula depends on the kernel alone, every output has the same bits whatever the tile, the
+// groups in memory. That bounds the rounding error (engines/native.py counts it for the
+// weights at hand and chooses the largest group that the accuracy contract allows, for
+// setting a group's sums aside costs about as much as three taps). Since the formula
+// depends on the kernel alone, every output has the same bits whatever the tile, the
 // thread or the place in the block.
 #pragma once
 #include "rows.hpp"
+#include "sink.hpp"
 
 namespace corr2d { namespace CORR2D_ISA {
 
@@ -19,11 +20,12 @@ struct Strip {
     const i64* offset;  // of each tap in a row
     i64 kh, kw, group;
     const T* w;  // (kw, kh): the weights that meet one load lie side by side
-    T* sums;  // output row r at sums + r * pitch
+    T* sums;  // without a sink: output row r at sums + r * pitch
     i64 pitch;
     bool add;    // to what is there (further input channels), or start anew
-    bool room;   // rows may be read a block beyond their end
+    bool room;   // rows may be read, and sums written, a block beyond their end
     bool ahead;  // the rows of the next strip are known: fetch them meanwhile
+    Sink<T> sink;
 };
 
 // kRows x kVectors outputs at column x.
@@ -33,6 +35,9 @@ static void block(const Strip<T>& strip, i64 x) {
     constexpr i64 L = Vec<T>::lanes;
     const Strip<T> s = strip;  // a copy: the stores below could alias a reference
     V acc[kRows][kVectors];
+    // The sums of earlier groups. In memory by order: left to itself, GCC keeps them in
+    // registers and moves the inner loop's sums to memory instead.
+    alignas(kVectorBytes) T aside[G < KH ? kRows * kVectors * L : 1];
     CORR2D_UNROLL
     for (int r = 0; r < kRows; ++r) {
         CORR2D_UNROLL
@@ -57,20 +62,29 @@ static void block(const Strip<T>& strip, i64 x) {
             }
             w += KH;
         } while (++j < s.kw);
-        CORR2D_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-            const int i = q - r;
-            if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
-            T* to = s.sums + r * s.pitch + x;
+        if constexpr (G < KH) {
             CORR2D_UNROLL
-            for (int u = 0; u < kVectors; ++u) {
-                if (i >= G)
-                    store(to + u * L, load(to + u * L) + acc[r][u]);
-                else
-                    store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
-                acc[r][u] = V{};
+            for (int r = 0; r < kRows; ++r) {
+                const int i = q - r;
+                if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
+                T* to = aside + r * kVectors * L;
+                CORR2D_UNROLL
+                for (int u = 0; u < kVectors; ++u) {
+                    if (i >= G) acc[r][u] = load(to + u * L) + acc[r][u];
+                    if (i == KH - 1) continue;
+                    store(to + u * L, acc[r][u]);
+                    acc[r][u] = V{};
+                }
             }
+            asm("" : : "r"(aside) : "memory");
         }
+    }
+    if (s.sink.kind != Kind::none) return emit<T>(s.sink, x, acc);
+    CORR2D_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+        T* to = s.sums + r * s.pitch + x;
+        CORR2D_UNROLL
+        for (int u = 0; u < kVectors; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
     }
 }
 
@@ -81,8 +95,9 @@ static void row_block(const Strip<T>& s, i64 r, i64 x) {
     constexpr i64 L = Vec<T>::lanes;
     T* to = s.sums + r * s.pitch + x;
     V total[U], acc[U];
-    for (int u = 0; u < U; ++u) total[u] = s.add ? load(to + u * L) : V{};
+    for (int u = 0; u < U; ++u) total[u] = V{};
     for (i64 i = 0; i < s.kh;) {
+        const bool first = i == 0;
         for (int u = 0; u < U; ++u) acc[u] = V{};
         const i64 stop = min64(s.kh, i + s.group);
         for (; i < stop; ++i) {
@@ -93,22 +108,28 @@ static void row_block(const Strip<T>& s, i64 r, i64 x) {
                 for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
             }
         }
-        for (int u = 0; u < U; ++u) total[u] += acc[u];
+        for (int u = 0; u < U; ++u) total[u] = first ? acc[u] : total[u] + acc[u];
     }
-    for (int u = 0; u < U; ++u) store(to + u * L, total[u]);
+    for (int u = 0; u < U; ++u) store(to + u * L, s.add ? load(to + u * L) + total[u] : total[u]);
 }
 
 template <class T>
 using Block = void (*)(const Strip<T>&, i64);
 
+// The groups that are compiled: all of the kernel's rows, 5, 4, 2 or 1.
 template <class T, int KH>
 static Block<T> block_for_group(i64 group) {
-    if (group == 1) return &block<T, KH, 1>;
-    if constexpr (KH > 2)
-        if (group == 2) return &block<T, KH, 2>;
-    if constexpr (KH > 4)
-        if (group == 4) return &block<T, KH, 4>;
-    if constexpr (KH <= 7) return &block<T, KH, KH>;
+    if (group == KH) return &block<T, KH, KH>;
+    if constexpr (sizeof(T) > 2) {
+        if constexpr (KH > 5)
+            if (group == 5) return &block<T, KH, 5>;
+        if constexpr (KH > 4)
+            if (group == 4) return &block<T, KH, 4>;
+        if constexpr (KH > 2)
+            if (group == 2) return &block<T, KH, 2>;
+        if constexpr (KH > 1)
+            if (group == 1) return &block<T, KH, 1>;
+    }
     return nullptr;
 }
 
@@ -124,14 +145,20 @@ static Block<T> block_for(i64 kh, i64 group) {
     return nullptr;
 }
 
-// R <= kRows output rows of n samples (computed in whole vectors).
+// Whether a sink can take a strip of n samples: its blocks are whole.
+template <class T>
+static inline bool fills_blocks(i64 n) {
+    return n >= kVectors * Vec<T>::lanes;
+}
+
+// R <= kRows output rows of n samples. With a sink R is kRows and `fills_blocks(n)`.
 template <class T>
 static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
     const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group) : nullptr;
     i64 x = 0;
-    if (blocked) {
-        for (; x + wide - L < n; x += wide) {
+    if (blocked && (s.sink.kind != Kind::none || n > 2 * L)) {
+        for (; x + wide <= n; x += wide) {
             // Rows come from memory in pieces of a page that the hardware does not foresee.
             if (s.ahead)
                 for (i64 r = 0; r < kRows; ++r)
@@ -140,10 +167,10 @@ static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
             blocked(s, x);
         }
         if (x >= n) return;
-        // The rest: beyond the end where the rows are copies with room, else once more from
-        // further left (the same bits). Either is faster than narrower code.
-        if (s.room) return blocked(s, x);
-        if (x > 0 && !s.add) return blocked(s, round_up(n, L) - wide);
+        // The rest: once more from further left (the same bits), or beyond the end where there
+        // is room. Either is faster than narrower code.
+        if (s.room && s.sink.kind == Kind::none) return blocked(s, x);
+        if (x > 0 && !s.add) return blocked(s, n - wide);
     }
     const i64 rest = x;
     for (i64 r = 0; r < R; ++r) {

@@ -16,7 +16,8 @@ enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
 // kernels and for those whose long sums need more levels than the blocks have.
 // fft: overlap-save.
 enum class Method : std::uint8_t { direct, separable, taps, fft };
-enum class Accumulator : std::uint8_t { f32, f64, i128 };
+// u16: sums of small integers modulo 2^16, exact because their range is known.
+enum class Accumulator : std::uint8_t { f32, f64, i128, u16 };
 
 // One axis: out[o] = sum over t of kernel[t] * in[o * stride - before + t * dilation].
 struct Axis {
@@ -72,6 +73,15 @@ struct Transform {
     int places;           // ... to integers times 2^-places
 };
 
+// How sums modulo 2^16 are read: (sum - lowest) is what it exceeds the least possible sum by,
+// at most `ceiling` of which, and at least `floor`, an integer result can hold.
+struct Integers {
+    std::uint16_t lowest, floor, ceiling;
+    int shift;             // the kernel's weights were integers times 2^-shift
+    bool narrow;           // whether 16 bits are room enough to round to the output's integers
+    float scale, origin;   // value = (sum - lowest) * scale + origin
+};
+
 struct Job {
     Method method;
     Accumulator accumulator;
@@ -79,6 +89,7 @@ struct Job {
     i64 group;  // direct: kernel rows summed in registers
     Weights weights;
     Transform transform;
+    Integers integers;  // of u16 sums
     Axis y, x;
     View in, out;
     // Mixed axes (mixing only): channels, each of one part or of two (real, imaginary).

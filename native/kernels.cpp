@@ -3,7 +3,6 @@
 #include "direct.hpp"
 #include "overlap_save.hpp"
 #include "pace.hpp"
-#include "rows.hpp"
 #include "store.hpp"
 #include "sum.hpp"
 
@@ -13,7 +12,7 @@
 namespace corr2d { namespace CORR2D_ISA {
 
 template <class T>
-static constexpr DType own_dtype = sizeof(T) == 4 ? DType::f32 : DType::f64;
+static constexpr DType own_dtype = sizeof(T) == 4 ? DType::f32 : DType::f64;  // not asked of 16-bit sums
 
 // Everything a tile needs beside its rows; all sizes follow from the job.
 struct Sizes {
@@ -21,9 +20,14 @@ struct Sizes {
     i64 columns;      // samples of a tile's output row, in whole vectors
     i64 pitch;        // samples between scratch rows
     i64 table_rows;   // input rows that a band spans
-    i64 scratch_rows; // ... of which this many are needed
+    i64 scratch_rows; // ... of which this many are held at a time
     i64 channels;
 };
+
+// Whether strips need rows one after the other, a strip's worth at a time.
+static bool in_strips(const Job& job) {
+    return job.y.stride == 1 && job.y.dilation == 1 && !job.weights.mixing && !job.weights.sparse;
+}
 
 template <class T>
 static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) {
@@ -34,7 +38,7 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) 
     const i64 row = in_place ? tile_cols + job.x.span() * job.lanes : s.layout.pixels() * job.lanes;
     s.pitch = row_pitch<T>(row + Vec<T>::lanes * 8);
     s.table_rows = (band_rows - 1) * job.y.stride + job.y.span() + 1;
-    s.scratch_rows = in_place ? 0 : min64(s.table_rows, band_rows * job.y.taps);
+    s.scratch_rows = in_place ? 0 : min64(s.table_rows, in_strips(job) ? kRows - 1 + job.y.taps : band_rows * job.y.taps);
     s.channels = job.weights.mixing ? job.weights.inputs : 1;
     return s;
 }
@@ -52,7 +56,7 @@ static i64 arena_bytes(const Job& job, i64 band_rows, i64 tile_cols, bool in_pla
                      + (kRows + 1) * row_pitch<T>(s.columns)            // sums
                      + kRows * row_pitch<T>(s.pitch) * separable        // the lines between its passes
                      + s.channels + job.lanes;                          // fill values
-    const i64 tables = s.channels * s.table_rows + tap_pointers(job) + job.x.taps;
+    const i64 tables = s.channels * s.table_rows + tap_pointers(job) + job.x.taps + (in_place ? 0 : s.layout.length);
     return rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16;
 }
 
@@ -68,7 +72,7 @@ static void block_as(Job& job, int threads) {
     // Rows a multiple of 4 KiB apart share a few cache sets. Copying them to a padded tile
     // was measured slower than the misses for every kernel from 3 x 3 to 15 x 15 and 5 + 5 to
     // 63 + 63, once the next strip's rows were fetched ahead.
-    job.in_place_rows = job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
+    job.in_place_rows = sizeof(T) > 2 && job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
                         job.x.stride == 1 && job.x.span() <= 512 && width >= 256;
 
     constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
@@ -104,6 +108,8 @@ static void block(Job& job, int threads) {
         block_transform(job);
     else if (job.accumulator == Accumulator::f32)
         block_as<float>(job, threads);
+    else if (job.accumulator == Accumulator::u16)
+        block_as<Sixteen>(job, threads);
     else
         block_as<double>(job, threads);
 }
@@ -118,17 +124,28 @@ struct Tile {
     T* line;    // separable: rows summed along the columns
     i64 pitch;  // of sums
     i64 line_pitch;
-    bool room;  // behind the rows
+    bool room;   // behind the rows
+    bool ahead;  // rows are known before their strip
 };
 
 // One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o.
 template <class T>
-static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
+static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& sink) {
     const Job& job = t.job;
     const i64 kh = job.y.taps, kw = job.x.taps;
     const i64 top = y * job.y.stride;
     // Whether the rows of the next strip are in the table: fetched while this one is computed.
-    const bool ahead = top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
+    const bool ahead = t.ahead && top + (2 * kRows + kh - 1) * job.y.dilation <= t.rows.rows;
+    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+    const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
+    if (sizeof(T) == 2 || job.method == Method::direct) {
+        for (i64 c = 0; c < channels; ++c)
+            direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, w + c * kh * kw,
+                             t.sums, t.pitch, c > 0, t.room, ahead, sink},
+                            R, n);
+        return;
+    }
+    if constexpr (sizeof(T) > 2) {
     if (job.method == Method::separable) {
         const T* column = static_cast<const T*>(job.weights.column);
         const T* const* table = t.rows.table + top;
@@ -144,23 +161,15 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n) {
         }
         return;
     }
-    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
-    const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
-    if (job.method == Method::taps) {
-        const i64 count = job.weights.count;
-        for (i64 r = 0; r < R; ++r) {
-            for (i64 k = 0; k < count; ++k) {
-                const Tap& tap = job.weights.taps[k];
-                t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
-            }
-            sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, count, t.sums + r * t.pitch, n);
+    const i64 count = job.weights.count;
+    for (i64 r = 0; r < R; ++r) {
+        for (i64 k = 0; k < count; ++k) {
+            const Tap& tap = job.weights.taps[k];
+            t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
         }
-        return;
+        sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, count, t.sums + r * t.pitch, n);
     }
-    for (i64 c = 0; c < channels; ++c)
-        direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, w + c * kh * kw,
-                         t.sums, t.pitch, c > 0, t.room, ahead},
-                        R, n);
+    }
 }
 
 static inline bool all_finite(const float* p, i64 n) {
@@ -173,20 +182,31 @@ static inline bool all_finite(const float* p, i64 n) {
     return !bad;
 }
 
+template <class T>
+static inline bool all_zero(typename Vec<T>::type v) {
+    bool zero = true;
+    for (i64 i = 0; i < Vec<T>::lanes; ++i) zero &= v[i] == T(0);
+    return zero;
+}
+
 static inline bool is_finite(float x) { return all_finite(&x, 1); }
 
-// Whether float sums over these rows can leave float's range though every pixel is finite.
-static bool may_overflow(const Tile<float>& t) {
-    const Weights& w = t.job.weights;
+// Whether float sums of this strip can leave float's range though every pixel is finite.
+static bool may_overflow(const Tile<float>& t, i64 y, i64 R) {
+    const Job& job = t.job;
+    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+    const i64 top = y * job.y.stride, rows = (R - 1 + job.y.taps - 1) * job.y.dilation + 1;
     float peak = 0;
-    for (i64 r = 0; r < t.rows.rows * (w.mixing ? w.inputs : 1); ++r) {
-        if (!t.rows.table[r]) continue;
-        for (i64 i = 0; i < t.rows.pixels; ++i) {
-            const float x = __builtin_fabsf(t.rows.table[r][i]);
-            if (x > peak && is_finite(x)) peak = x;
+    for (i64 c = 0; c < channels; ++c)
+        for (i64 r = top; r < top + rows; ++r) {
+            const float* row = t.rows.table[c * t.rows.rows + r];
+            if (!row) continue;
+            for (i64 i = 0; i < t.rows.pixels; ++i) {
+                const float x = __builtin_fabsf(row[i]);
+                if (x > peak && is_finite(x)) peak = x;
+            }
         }
-    }
-    return peak * w.abs_sum >= 3e38;
+    return peak * job.weights.abs_sum >= 3e38;
 }
 
 // Outputs whose float sum is not finite, once more in double: a partial sum may have left
@@ -240,6 +260,45 @@ static void spoil(const Tile<T>& t, i64 y, i64 r, i64 n) {
         }
 }
 
+// Where blocks can put their sums themselves: contiguous samples of a type that they know.
+template <class T>
+static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
+    Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr};
+    if (job.method != Method::direct || job.weights.mixing || !fills_blocks<T>(n) || !block_for<T>(job.y.taps, job.group)) return s;
+    if (job.weights.bias[0] != 0) return s;
+    Kind kind = Kind::none;
+    if (sizeof(T) > 2 && job.out.dtype == own_dtype<T>) kind = Kind::own;
+    if (sizeof(T) == 2 && job.out.dtype == DType::f32) kind = Kind::floats;
+    if (sizeof(T) <= 4) switch (job.out.dtype) {
+            case DType::u8: kind = Kind::bytes, s.low = 0, s.high = 255; break;
+            case DType::s8: kind = Kind::bytes, s.low = -128, s.high = 127; break;
+            case DType::u16: kind = Kind::words, s.low = 0, s.high = 65535; break;
+            case DType::s16: kind = Kind::words, s.low = -32768, s.high = 32767; break;
+            default: break;
+        }
+    if (sizeof(T) == 2 && kind != Kind::floats && !job.integers.narrow) kind = Kind::none;
+    if (kind != Kind::none && out_step == sink_item<T>(kind)) s.kind = kind;
+    return s;
+}
+
+// Sums in memory to the caller's samples.
+template <class T>
+static void store_sums(const Job& job, char* to, i64 step, T* sums, i64 n, i64 o) {
+    if constexpr (sizeof(T) == 2) {
+        constexpr i64 L = Vec<Sixteen>::lanes, F = Vec<float>::lanes;
+        float wide[2 * F];
+        for (i64 x = 0; x < n; x += L) {  // sums have whole vectors
+            typename Vec<float>::type v[2];
+            widen_sums(load(sums + x), job.integers, v);
+            store(wide, v[0]);
+            store(wide + F, v[1]);
+            store_row(job, to + x * step, step, wide, min64(L, n - x), 0.0f);
+        }
+    } else {
+        store_row(job, to, step, sums, n, static_cast<T>(job.weights.bias[o]));
+    }
+}
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -251,6 +310,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     rows.table = arena.take<const T*>(s.channels * s.table_rows);
     rows.rows = (y1 - y0 - 1) * job.y.stride + job.y.span() + 1;
     rows.pixels = in_place ? n + job.x.span() * job.lanes : layout.pixels() * job.lanes;
+    for (i64 r = 0; r < s.channels * rows.rows; ++r) rows.table[r] = nullptr;
     i64* offset = arena.take<i64>(job.x.taps);
     for (i64 j = 0; j < job.x.taps; ++j)
         offset[j] = job.lanes * (in_place ? j * job.x.dilation : tap_offset(layout, job.x, j));
@@ -260,20 +320,27 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     T* line = arena.take<T>(kRows * row_pitch<T>(s.pitch) * (job.method == Method::separable));
     const i64 fills = job.weights.mixing ? s.channels : job.lanes;
     T* fill = arena.take<T>(fills);
-    for (i64 c = 0; c < fills; ++c)
-        fill[c] = static_cast<T>(job.weights.fill[(job.lanes > 1 || job.weights.mixing ? c : plane) % job.weights.fills]);
+    for (i64 c = 0; c < fills; ++c) {
+        const double f = job.weights.fill[(job.lanes > 1 || job.weights.mixing ? c : plane) % job.weights.fills];
+        fill[c] = sizeof(T) == 2 ? static_cast<T>(static_cast<i64>(f)) : static_cast<T>(f);
+    }
+    i64* sources = arena.take<i64>(in_place ? 0 : s.layout.length);
     T* scratch = arena.take<T>(s.channels * s.scratch_rows * s.pitch);
-    gather_rows(job, in, fill, y0, y1, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.pitch, fill_row,
-                rows);
-    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), row_pitch<T>(s.pitch), !in_place};
+    const bool at_once = in_place || !in_strips(job);
+    Gather<T> gather{job, in, fill, y0, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.channels * s.scratch_rows, s.pitch, fill_row};
+    gather.find_sources(sources);
+    if (at_once) gather.rows(rows, 0, y1 - y0);
+    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), row_pitch<T>(s.pitch), !in_place, in_place};
     const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
     const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
-    const bool spoilt = job.weights.sparse && !rows_finite(t);
-    enum { unknown, possible, never } overflow = unknown;  // looked at when a sum is not finite
-    (void)overflow;
+    Sink<T> sink = sink_for<T>(job, out_step, n), nowhere = sink;
+    nowhere.kind = Kind::none;
+    sink.pitch *= step;
+    bool spoilt = false;
+    if constexpr (sizeof(T) > 2) spoilt = job.weights.sparse && !rows_finite(t);
     for (i64 o = 0; o < outputs; ++o)
         for (i64 g = 0; g < groups; ++g)
             for (i64 y = y0 + g; y < y1; y += most * step) {
@@ -281,19 +348,35 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 if (step == 1 && y + most > y1 && y1 - y0 >= most) y = y1 - most;
                 if (job.stopped()) return;
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
-                strip(t, o, y - y0, R, n);
+                char* to = out + job.out_offset(o) + y * job.out.row_stride + x0 * out_step;
+                if (!at_once) gather.rows(rows, y - y0, y - y0 + R);
+                if (sink.kind != Kind::none && R == kRows) {
+                    typename Vec<T>::type wrong{};
+                    // Sums of these can leave float's range where the result does not.
+                    if (job.in.dtype >= DType::bf16) sink.wrong = &wrong;
+                    sink.to = to;
+                    strip(t, o, y - y0, R, n, sink);
+                    if (!sink.wrong || all_zero<T>(wrong)) continue;
+                }
+                strip(t, o, y - y0, R, n, nowhere);
                 for (i64 r = 0; r < R; ++r) {
-                    if (spoilt) spoil(t, y - y0, r, n);
-                    if constexpr (sizeof(T) == 4) {
-                        if (overflow != never && !all_finite(sums + r * t.pitch, n)) {
-                            if (overflow == unknown) overflow = may_overflow(t) ? possible : never;
-                            if (overflow == possible) widen(t, o, y - y0, r, n);
-                        }
-                    }
-                    char* to = out + job.out_offset(o) + (y + r * step) * job.out.row_stride + x0 * out_step;
-                    store_row(job, to, out_step, sums + r * t.pitch, n, static_cast<T>(job.weights.bias[o]));
+                    if constexpr (sizeof(T) > 2)
+                        if (spoilt) spoil(t, y - y0, r, n);
+                    if constexpr (sizeof(T) == 4)
+                        if (!all_finite(sums + r * t.pitch, n) && may_overflow(t, y - y0, R)) widen(t, o, y - y0, r, n);
+                    store_sums(job, to + r * step * job.out.row_stride, out_step, sums + r * t.pitch, n, o);
                 }
             }
+}
+
+// How many samples from `x` on until rows of the output are aligned for stores past the
+// cache: whole pixels; 0 where rows differ.
+static i64 to_alignment(const Job& job, const char* out, i64 x) {
+    const i64 size = job.out.col_stride / job.lanes;
+    if (!job.stream || size < 1 || job.out.row_stride % kVectorBytes) return 0;
+    for (i64 n = 0; n < kVectorBytes * job.lanes; n += job.lanes)
+        if ((reinterpret_cast<std::uintptr_t>(out) + static_cast<std::uintptr_t>((x + n) * size)) % kVectorBytes == 0) return n;
+    return 0;
 }
 
 template <class T>
@@ -309,7 +392,8 @@ static void band_as(const Job& job, i64 index, char* memory) {
         in += i * job.in.stride[a];
         out += i * job.out.stride[a];
     }
-    if (job.method == Method::fft) return transform_pair<T>(job, which, in, out, index % job.bands, memory);
+    if constexpr (sizeof(T) > 2)
+        if (job.method == Method::fft) return transform_pair<T>(job, which, in, out, index % job.bands, memory);
     const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
     const i64 width = job.x.out * job.lanes;
     // Outputs [inner, outer) see no pixel beyond the sides: whole vectors of them are
@@ -317,6 +401,7 @@ static void band_as(const Job& job, i64 index, char* memory) {
     i64 inner = 0, outer = 0;
     if (job.in_place_rows) {
         inner = min64(width, max64(0, job.x.before) * job.lanes);
+        inner = min64(width, inner + to_alignment(job, out, inner));
         i64 reach = job.x.span() * job.lanes;
         if (job.method == Method::separable) reach = round_up(reach, Vec<T>::lanes);  // sums the columns of whole vectors
         outer = min64(width, (job.in.cols + job.x.before) * job.lanes - reach);
@@ -333,7 +418,9 @@ static void band_as(const Job& job, i64 index, char* memory) {
         pieces(inner, outer, true);
         pieces(outer, width, false);
     } else {
-        pieces(0, width, false);
+        const i64 first = width > job.tile_cols ? to_alignment(job, out, 0) : 0;
+        pieces(0, first, false);
+        pieces(first, width, false);
     }
     if (job.stream) stream_fence();
 }
@@ -341,6 +428,8 @@ static void band_as(const Job& job, i64 index, char* memory) {
 static void band(const Job& job, i64 index, char* arena) {
     if (job.accumulator == Accumulator::f32)
         band_as<float>(job, index, arena);
+    else if (job.accumulator == Accumulator::u16)
+        band_as<Sixteen>(job, index, arena);
     else
         band_as<double>(job, index, arena);
 }

@@ -90,6 +90,11 @@ using LoadRun = void (*)(T*, const char*, i64, i64);
 
 template <class T>
 static LoadRun<T> load_run_for(DType dtype, bool swapped) {
+    if constexpr (sizeof(T) == 2) {  // sums modulo 2^16: of samples of one byte
+        return dtype == DType::b1   ? &load_run<T, Bool8, false>
+               : dtype == DType::u8 ? &load_run<T, std::uint8_t, false>
+                                    : &load_run<T, std::int8_t, false>;
+    }
 #define CORR2D_LOAD(D, S) case DType::D: return swapped ? &load_run<T, S, true> : &load_run<T, S, false>;
     switch (dtype) {
         case DType::b1: return &load_run<T, Bool8, false>;

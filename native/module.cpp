@@ -104,10 +104,13 @@ public:
         if (accumulator == Accumulator::f32) floats_.assign(from.begin(), from.end());
         if (accumulator == Accumulator::f64) doubles_ = from;
         if (accumulator == Accumulator::i128) integers_.assign(from.begin(), from.end());
+        if (accumulator == Accumulator::u16)  // modulo 2^16
+            for (double w : from) sixteens_.push_back(static_cast<std::uint16_t>(static_cast<i64>(w)));
     }
     const void* data() const {
         if (!floats_.empty()) return floats_.data();
         if (!doubles_.empty()) return doubles_.data();
+        if (!sixteens_.empty()) return sixteens_.data();
         return integers_.data();
     }
 
@@ -115,6 +118,7 @@ private:
     std::vector<float> floats_;
     std::vector<double> doubles_;
     std::vector<std::int64_t> integers_;
+    std::vector<std::uint16_t> sixteens_;
 };
 
 // One thread's working memory, kept between calls.
@@ -208,7 +212,7 @@ public:
             throw std::invalid_argument("weights do not match their shape");
         if (static_cast<i64>(bias_.size()) != outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
             throw std::invalid_argument("one bias per output and one fill per input");
-        if (accumulator < 0 || accumulator > 2 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
+        if (accumulator < 0 || accumulator > 3 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
         std::vector<double> transposed(dense.size());
         const i64 kh = y_.taps, kw = x_.taps;
         for (i64 k = 0; k < outputs * inputs; ++k)
@@ -216,6 +220,10 @@ public:
                 for (i64 j = 0; j < kw; ++j)
                     transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
                         dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
+        if (accumulator_ == Accumulator::u16) {
+            places_ = places;
+            for (double& w : transposed) (w = std::ldexp(w, places)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
+        }
         dense_.assign(transposed, accumulator_);
         for (i64 o = 0; o < outputs; ++o) {
             double sum = 0;
@@ -237,7 +245,7 @@ public:
         } else if (group == 0) {
             method_ = Method::taps;
             list_taps(dense, sparse);
-        } else if (kh > 15 || !(group == 1 || (group == 2 && kh > 2) || (group == 4 && kh > 4) || (group == kh && kh <= 7))) {
+        } else if (kh > 15 || !(group == kh || (group < kh && (group == 1 || group == 2 || group == 4 || group == 5)))) {
             throw std::invalid_argument("no block for this group of kernel rows");
         }
     }
@@ -252,6 +260,7 @@ public:
         job.boundary = boundary_;
         job.group = group_;
         job.transform = transform_;
+        if (accumulator_ == Accumulator::u16) job.integers = integers(in.view.dtype, to.view.dtype);
         job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
@@ -311,6 +320,26 @@ public:
     }
 
 private:
+    // How sums modulo 2^16 of these samples are read and rounded to those.
+    Integers integers(DType in, DType out) const {
+        const i64 least = in == DType::s8 ? -128 : 0, most = in == DType::u8 ? 255 : in == DType::s8 ? 127 : 1;
+        const i64 lowest = positive_ * least + negative_ * most, highest = positive_ * most + negative_ * least;
+        if (highest - lowest > 65535) throw std::invalid_argument("sums may leave 16 bits");
+        i64 low = 0, high = 0;  // what the output's type holds
+        switch (out) {
+            case DType::u8: high = 255; break;
+            case DType::s8: low = -128, high = 127; break;
+            case DType::u16: high = 65535; break;
+            case DType::s16: low = -32768, high = 32767; break;
+            default: break;
+        }
+        const i64 floor = std::max(lowest, low), ceiling = std::min(highest, high << places_);
+        const bool narrow = floor <= ceiling && (places_ == 0 || (places_ <= 8 && floor >= 0 && low == 0 && ceiling + 128 <= 65535));
+        auto sixteen = [](i64 x) { return static_cast<std::uint16_t>(x); };
+        const float scale = std::ldexp(1.0f, -places_);
+        return {sixteen(lowest), sixteen(floor - lowest), sixteen(ceiling - lowest), places_, narrow, scale, static_cast<float>(lowest) * scale};
+    }
+
     // Every tap, or those that are not zero for some output: the weights of each output in turn.
     void list_taps(const std::vector<double>& weights, bool sparse) {
         const i64 kh = y_.taps, kw = x_.taps, size = inputs_ * kh * kw;
@@ -391,6 +420,8 @@ private:
     std::vector<Tap> taps_;
     bool sparse_ = false;
     Transform transform_{};
+    int places_ = 0;  // u16: binary places of the weights, and the sums of either sign
+    i64 positive_ = 0, negative_ = 0;
 };
 
 }  // namespace

@@ -56,46 +56,99 @@ struct Rows {
     i64 pixels;       // samples readable in every row
 };
 
+// Brings rows in, all at once or strip by strip. Scratch rows are reused in turn, so that
+// those of a strip stay in the first-level cache between their conversion and their use.
 template <class T>
-static void gather_rows(const Job& job, const char* plane, const T* fills, i64 y0, i64 y1, i64 x0, const RowLayout* layout,
-                        LoadRun<T> run, T* scratch, i64 pitch, T* fill_row, Rows<T>& rows) {
-    const Axis &ya = job.y, &xa = job.x;
-    const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
-    const i64 top = y0 * ya.stride - ya.before, left = x0 * xa.stride - xa.before;
-    for (i64 c = 0; c < channels; ++c) {
-        const char* base = plane + job.in_offset(c);
-        const T** table = rows.table + c * rows.rows;
-        const T* fill = fills + c;
-        for (i64 r = 0; r < rows.rows; ++r) table[r] = nullptr;
-        const T* filled = nullptr;
-        for (i64 y = y0; y < y1; ++y)
-            for (i64 i = 0; i < ya.taps; ++i) {
-                const i64 r = (y - y0) * ya.stride + i * ya.dilation;
-                if (table[r]) continue;
-                const i64 source = source_index(job.boundary, top + r, job.in.rows);
-                if (source < 0) {
-                    if (!filled) {
-                        T* to = fill_row + c * pitch;
-                        for (i64 k = 0; k < rows.pixels; ++k) to[k] = fill[job.lanes > 1 ? k % job.lanes : 0];
-                        filled = to;
-                    }
-                    table[r] = filled;
-                    continue;
-                }
-                const char* row = base + source * job.in.row_stride;
-                if (!layout) {
-                    table[r] = reinterpret_cast<const T*>(row) + left * job.lanes;
-                    continue;
-                }
-                for (i64 piece = 0; piece < layout->pieces; ++piece) {
-                    const i64 first = left + (layout->per_tap ? piece * xa.dilation : piece);
-                    load_pixels(scratch + piece * layout->length * job.lanes, row, job, run, first, layout->step,
-                                layout->length, fill);
-                }
-                table[r] = scratch;
-                scratch += pitch;
-            }
+struct Gather {
+    const Job& job;
+    const char* plane;
+    const T* fills;
+    i64 y0, x0;
+    const RowLayout* layout;  // null: rows are read where they lie
+    LoadRun<T> run;
+    T* scratch;
+    i64 slots, pitch;  // scratch rows, and samples between them
+    T* fill_row;
+    // Of rows that are one run of pixels: `head` pixels from elsewhere, `body` as they lie, the
+    // rest from elsewhere; `source` says where those come from (-1: fill), heads first.
+    bool simple = false;
+    i64 head = 0, body = 0;
+    i64* source = nullptr;
+    i64 used = 0, filled_channel = -1;
+
+    void find_sources(i64* room) {
+        simple = layout && layout->pieces == 1 && layout->step == 1;
+        if (!simple) return;
+        const i64 left = x0 - job.x.before, n = layout->length;
+        head = min64(n, max64(0, -left));
+        body = max64(0, min64(n, job.in.cols - left) - head);
+        source = room;
+        for (i64 i = 0; i < head; ++i) *room++ = source_index(job.boundary, left + i, job.in.cols);
+        for (i64 i = head + body; i < n; ++i) *room++ = source_index(job.boundary, left + i, job.in.cols);
     }
-}
+
+    void copy_row(T* to, const char* row, const T* fill) const {
+        if (!simple) {
+            for (i64 piece = 0; piece < layout->pieces; ++piece) {
+                const i64 first = x0 * job.x.stride - job.x.before + (layout->per_tap ? piece * job.x.dilation : piece);
+                load_pixels(to + piece * layout->length * job.lanes, row, job, run, first, layout->step, layout->length, fill);
+            }
+            return;
+        }
+        const i64 lanes = job.lanes, pixel = job.in.col_stride, sample_step = lanes > 1 ? pixel / lanes : pixel;
+        const i64* from = source;
+        auto elsewhere = [&](i64 first, i64 until) {
+            for (i64 i = first; i < until; ++i) {
+                const i64 at = *from++;
+                if (at >= 0)
+                    run(to + i * lanes, row + at * pixel, sample_step, lanes);
+                else
+                    for (i64 c = 0; c < lanes; ++c) to[i * lanes + c] = fill[c];
+            }
+        };
+        elsewhere(0, head);
+        if (body) run(to + head * lanes, row + (x0 - job.x.before + head) * pixel, sample_step, body * lanes);
+        elsewhere(head + body, layout->length);
+    }
+
+    // The rows that output rows [from, until) of the band need.
+    void rows(Rows<T>& rows, i64 from, i64 until) {
+        const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+        for (i64 c = 0; c < channels; ++c)
+            for (i64 y = from; y < until; ++y)
+                for (i64 i = 0; i < job.y.taps; ++i) row(rows, c, y * job.y.stride + i * job.y.dilation);
+    }
+
+private:
+    void row(Rows<T>& rows, i64 c, i64 r) {
+        const T*& entry = rows.table[c * rows.rows + r];
+        if (entry) return;
+        const i64 top = y0 * job.y.stride - job.y.before, ahead = r + kRows;
+        const char* base = plane + job.in_offset(c);
+        const i64 at = source_index(job.boundary, top + r, job.in.rows);
+        const T* fill = fills + c;
+        if (at < 0) {
+            T* filled = fill_row + c * pitch;
+            if (filled_channel != c)
+                for (i64 k = 0; k < rows.pixels; ++k) filled[k] = fill[job.lanes > 1 ? k % job.lanes : 0];
+            filled_channel = c;
+            entry = filled;
+            return;
+        }
+        const char* from = base + at * job.in.row_stride;
+        if (!layout) {
+            entry = reinterpret_cast<const T*>(from) + (x0 * job.x.stride - job.x.before) * job.lanes;
+            return;
+        }
+        // The same columns of the next strip's rows, which the hardware does not foresee.
+        if (simple && body && at + kRows < job.in.rows && ahead < rows.rows && job.in.col_stride <= 64) {
+            const char* next = from + kRows * job.in.row_stride + (x0 - job.x.before + head) * job.in.col_stride;
+            for (i64 b = 0; b < body * job.in.col_stride; b += 64) __builtin_prefetch(next + b, 0, 3);
+        }
+        T* to = scratch + used++ % slots * pitch;
+        copy_row(to, from, fill);
+        entry = to;
+    }
+};
 
 }}  // namespace corr2d::CORR2D_ISA

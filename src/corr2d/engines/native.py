@@ -10,10 +10,11 @@ import numpy as np
 from .. import _native
 from .._analysis import RANK_ONE_DOUBLE, RANK_ONE_SINGLE, KernelFacts
 from .._arrays import split_complex
+from .._boundary import Boundary
 from .._cost import Machine
 from .._problem import Problem
 
-F32, F64, I128 = 0, 1, 2  # the compiled code's accumulators
+F32, F64, I128, U16 = range(4)  # the compiled code's accumulators
 
 # Sums of integers are exact below these.
 EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
@@ -46,16 +47,57 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
     return F32 if problem.single and comfortable and roundings <= ROUNDINGS else F64
 
 
-def rows_in_group(kh: int, kw: int, inputs: int) -> int:
-    """How many kernel rows the register blocks sum at a time (native/direct.hpp); 0: use tap lists.
+# Kernel rows that the register blocks can sum at a time (native/direct.hpp), beside all of them.
+BLOCK_ROWS, GROUPS = 15, (5, 4, 2, 1)
 
-    As many as the error allows, in the sizes that are compiled.
+
+def direct_roundings(weights: np.ndarray, inputs: int, group: int) -> float:
+    """Roundings of the register blocks' sums, in units of u sum|k| max|x|.
+
+    Taps are added row by row, `group` rows at a time, so the last taps of a group meet fewer
+    roundings than the first (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.1),
+    and how many count depends on the weights. Where channels mix, the longest chain is taken.
     """
-    if kh <= 15:
-        for group in ([kh] if kh <= 7 else []) + [g for g in (4, 2, 1) if g < kh]:
-            if group * kw + inputs * -(-kh // group) < ROUNDINGS:
+    kh, kw = weights.shape[-2:]
+    groups = -(-kh // group)
+    if inputs > 1 or weights.ndim != 2:
+        return min(group, kh) * kw + groups - 1 + inputs - 1
+    magnitude = np.abs(weights)
+    total = magnitude.sum()
+    if not (0 < total < math.inf):
+        return min(group, kh) * kw + groups - 1
+    row = np.arange(kh)[:, None]
+    first = row // group * group
+    taps = np.minimum(group, kh - first) * kw  # of this tap's group
+    before = (row - first) * kw + np.arange(kw)
+    # Without fused multiply-adds the product is rounded too.
+    chain = np.minimum(taps, taps - before + 1) + (groups - np.maximum(row // group, 1) if groups > 1 else 0)
+    return float((magnitude / total * chain).sum())
+
+
+def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
+    """How many kernel rows the register blocks sum at a time; 0: use tap lists.
+
+    As many as the error allows with `spare` more roundings.
+    """
+    kh = weights.shape[-2]
+    if kh <= BLOCK_ROWS:
+        for group in (kh, *(g for g in GROUPS if g < kh)):
+            if direct_roundings(weights, inputs, group) + spare <= ROUNDINGS:
                 return group
     return 0
+
+
+def small_integers(problem: Problem, facts: KernelFacts) -> bool:
+    """Whether 16-bit sums are exact: samples of one byte, and few, binary weights."""
+    limits = {"bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127)}.get(problem.image_dtype)
+    if limits is None or facts.binary_places is None or problem.bias or not facts.real or _mixes(problem, facts):
+        return False
+    if problem.kernel_size[0] > BLOCK_ROWS or facts.abs_sum * 2.0**facts.binary_places * (limits[1] - limits[0]) > 65535:
+        return False
+    fill = problem.fill
+    padded = problem.boundary is Boundary.CONSTANT and problem.pads_used
+    return not padded or (fill.imag == 0 and fill.real.is_integer() and limits[0] <= fill.real <= limits[1])
 
 
 def pairwise_roundings(taps: int) -> int:
@@ -140,36 +182,36 @@ class Direct(_Native):
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         return ""
 
-    def group(self, problem: Problem, facts: KernelFacts) -> int:
-        return rows_in_group(*problem.kernel_size, self._inputs(problem, facts))
-
-    def roundings(self, problem: Problem, facts: KernelFacts) -> int:
-        kh, kw = problem.kernel_size
-        inputs, group = self._inputs(problem, facts), self.group(problem, facts)
-        sums = group * kw + inputs * -(-kh // group) if group else pairwise_roundings(inputs * kh * kw)
-        return sums + 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
-
-    @staticmethod
-    def _inputs(problem: Problem, facts: KernelFacts) -> int:
+    def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
+        if small_integers(problem, facts):
+            return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places)
         inputs = problem.channels[1] if problem.channels else 1
-        return inputs * (2 if problem.complex_image and _mixes(problem, facts) else 1)
+        inputs *= 2 if problem.complex_image and _mixes(problem, facts) else 1
+        spare = 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
+        group = rows_in_group(facts.weights, inputs, spare)
+        if group:
+            sums = direct_roundings(facts.weights, inputs, group)
+        else:
+            sums = pairwise_roundings(inputs * math.prod(problem.kernel_size))
+        return Recipe(accumulator(problem, facts, sums + spare), group)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        code = accumulator(problem, facts, self.roundings(problem, facts))
-        if code == I128:
+        recipe = self._recipe(problem, facts)
+        if recipe.accumulator == I128:
             return problem.outputs * problem.taps / machine.exact_rate
         kh, kw = problem.kernel_size
-        group = self.group(problem, facts)
-        # Blocks flush to memory once a group; tap lists share no loads between rows, nor do
-        # blocks when the rows are strided.
-        taps = self._inputs(problem, facts) * (kh * kw + machine.flush_taps * -(-kh // group) if group else 5 * kh * kw)
-        if group and problem.stride[0] > 1:
+        inputs = problem.taps // (kh * kw) * (2 if problem.complex_image and _mixes(problem, facts) else 1)
+        # Blocks set each group aside; tap lists share no loads between rows, nor do blocks when
+        # the rows are strided.
+        taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group) if recipe.group else 5 * kh * kw)
+        if recipe.group and problem.stride[0] > 1:
             taps *= 2.5
-        return self._arithmetic(problem, taps, machine, code == F64)
+        if recipe.accumulator == U16:
+            taps /= 2  # twice as many lanes
+        return self._arithmetic(problem, taps, machine, recipe.accumulator == F64)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        code = accumulator(problem, facts, self.roundings(problem, facts))
-        return self._runner(problem, facts, Recipe(code, group=self.group(problem, facts)))
+        return self._runner(problem, facts, self._recipe(problem, facts))
 
 
 class Sparse(_Native):
