@@ -34,6 +34,7 @@ static void block(const Strip<T>& strip, i64 x) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
     const Strip<T> s = strip;  // a copy: the stores below could alias a reference
+    const i64 item = sink_item<T>(s.sink.kind);
     V acc[kRows][kVectors];
     // The sums of earlier groups. In memory by order: left to itself, GCC keeps them in
     // registers and moves the inner loop's sums to memory instead.
@@ -62,11 +63,11 @@ static void block(const Strip<T>& strip, i64 x) {
             }
             w += KH;
         } while (++j < s.kw);
-        if constexpr (G < KH) {
-            CORR2D_UNROLL
-            for (int r = 0; r < kRows; ++r) {
-                const int i = q - r;
-                if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
+        CORR2D_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+            const int i = q - r;
+            if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
+            if constexpr (G < KH) {
                 T* to = aside + r * kVectors * L;
                 CORR2D_UNROLL
                 for (int u = 0; u < kVectors; ++u) {
@@ -75,16 +76,17 @@ static void block(const Strip<T>& strip, i64 x) {
                     store(to + u * L, acc[r][u]);
                     acc[r][u] = V{};
                 }
+                asm("" : : "r"(aside) : "memory");
             }
-            asm("" : : "r"(aside) : "memory");
+            if (i != KH - 1) continue;
+            if (s.sink.kind != Kind::none) {
+                emit<T, kVectors>(s.sink, s.sink.to + r * s.sink.pitch + x * item, acc[r]);
+                continue;
+            }
+            T* to = s.sums + r * s.pitch + x;
+            CORR2D_UNROLL
+            for (int u = 0; u < kVectors; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
         }
-    }
-    if (s.sink.kind != Kind::none) return emit<T>(s.sink, x, acc);
-    CORR2D_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-        T* to = s.sums + r * s.pitch + x;
-        CORR2D_UNROLL
-        for (int u = 0; u < kVectors; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
     }
 }
 

@@ -183,9 +183,10 @@ static inline bool all_finite(const float* p, i64 n) {
 }
 
 template <class T>
-static inline bool all_zero(typename Vec<T>::type v) {
+static inline bool all_zero(const typename Vec<T>::type (&v)[kVectors]) {
     bool zero = true;
-    for (i64 i = 0; i < Vec<T>::lanes; ++i) zero &= v[i] == T(0);
+    for (const auto& u : v)
+        for (i64 i = 0; i < Vec<T>::lanes; ++i) zero &= u[i] == T(0);
     return zero;
 }
 
@@ -351,9 +352,9 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 char* to = out + job.out_offset(o) + y * job.out.row_stride + x0 * out_step;
                 if (!at_once) gather.rows(rows, y - y0, y - y0 + R);
                 if (sink.kind != Kind::none && R == kRows) {
-                    typename Vec<T>::type wrong{};
+                    typename Vec<T>::type wrong[kVectors] = {};
                     // Sums of these can leave float's range where the result does not.
-                    if (job.in.dtype >= DType::bf16) sink.wrong = &wrong;
+                    if (job.in.dtype >= DType::f16) sink.wrong = wrong;
                     sink.to = to;
                     strip(t, o, y - y0, R, n, sink);
                     if (!sink.wrong || all_zero<T>(wrong)) continue;

@@ -45,12 +45,9 @@ static inline void store(T* p, typename Vec<T>::type v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
-// x - 0 is x for every x, signed zeros included, so this folds to one broadcast. The
-// empty asm keeps it in a register: left alone, GCC makes it a memory operand of each
-// multiply-add, and the load ports, not the multipliers, set the pace.
-template <class T>
-static inline typename Vec<T>::type broadcast(T x) {
-    typename Vec<T>::type v = x - typename Vec<T>::type{};
+// Nothing is done to v, and the compiler does not know it: what it would fold, it may not.
+template <class V>
+static inline void keep(V& v) {
 #if defined(__AVX512F__)
     asm("" : "+v"(v));
 #elif defined(CORR2D_X86)
@@ -58,6 +55,15 @@ static inline typename Vec<T>::type broadcast(T x) {
 #elif defined(__ARM_NEON)
     asm("" : "+w"(v));
 #endif
+}
+
+// x - 0 is x for every x, signed zeros included, so this folds to one broadcast. It is kept
+// in a register: left alone, GCC makes it a memory operand of each multiply-add, and the load
+// ports, not the multipliers, set the pace.
+template <class T>
+static inline typename Vec<T>::type broadcast(T x) {
+    typename Vec<T>::type v = x - typename Vec<T>::type{};
+    keep(v);
     return v;
 }
 

@@ -18,7 +18,7 @@ struct Sink {
     i64 pitch;                     // bytes
     float low, high;               // bytes, words: what the type holds
     const Integers* integers;      // how 16-bit sums are read
-    typename Vec<T>::type* wrong;  // becomes other than zero where a sum is not finite; null: not asked
+    typename Vec<T>::type* wrong;  // kVectors, other than zero once a sum is not finite; null: not asked
 };
 
 template <class T>
@@ -28,60 +28,86 @@ static inline i64 sink_item(Kind kind) {
 
 static inline bool streams(const char* p) { return reinterpret_cast<std::uintptr_t>(p) % kVectorBytes == 0; }
 
-// U vectors of sums, side by side.
-template <class T, int U>
-static inline void emit_own(char* to, bool stream, const typename Vec<T>::type* v) {
-    if (stream) {
-        CORR2D_UNROLL
-        for (int u = 0; u < U; ++u) stream_vector(to + u * kVectorBytes, &v[u]);
+// Packs side by side as one: narrow results fill a vector only together, and a store past the
+// cache must write whole lines.
+template <class N, int... I>
+static inline auto joined(N a, N b, Lanes<I...>) {
+    return __builtin_shufflevector(a, b, I...);
+}
+template <int Count, class N>
+static inline auto join(const N* n) {
+    if constexpr (Count == 1) {
+        return *n;
     } else {
-        CORR2D_UNROLL
-        for (int u = 0; u < U; ++u) __builtin_memcpy(to + u * kVectorBytes, &v[u], kVectorBytes);
+        const auto a = join<Count / 2>(n), b = join<Count / 2>(n + Count / 2);
+        return joined(a, b, typename MakeLanes<Count * static_cast<int>(sizeof(N) / sizeof((*n)[0]))>::type{});
     }
 }
 
+// `Count` packs of results, side by side.
+template <int Count, class N>
+static inline void write(char* to, bool stream, const N* n) {
+    constexpr int together = sizeof(N) < kVectorBytes ? kVectorBytes / static_cast<int>(sizeof(N)) : 1;
+    if constexpr (Count % together == 0) {
+        if (stream && streams(to)) {
+            CORR2D_UNROLL
+            for (int i = 0; i < Count; i += together) {
+                const auto whole = join<together>(n + i);
+                stream_vector(to + i * static_cast<i64>(sizeof(N)), &whole);
+            }
+            return;
+        }
+    }
+    CORR2D_UNROLL
+    for (int i = 0; i < Count; ++i) __builtin_memcpy(to + i * static_cast<i64>(sizeof(N)), &n[i], sizeof(N));
+}
+
 // Floats to narrow integers. Adding 1.5 * 2^23 leaves the number rounded half to even in
-// the low bits, in two's complement; `x > low` is false for NaN, which becomes 0.
+// the low bits, in two's complement. (NaN is not for here: `wrong` tells.)
 template <class S, int U>
-static inline void emit_narrow(char* to, const typename Vec<float>::type* v, float low, float high) {
+static inline void emit_narrow(const Sink<float>& s, char* to, const typename Vec<float>::type* v) {
     using V = typename Vec<float>::type;
     constexpr i64 L = Vec<float>::lanes;
     typedef std::uint32_t Words __attribute__((vector_size(kVectorBytes)));
     typedef S Narrow __attribute__((vector_size(L * sizeof(S))));
-    const V least = broadcast(low), most = broadcast(high), magic = broadcast(0x1.8p23f);
+    const V least = broadcast(s.low), most = broadcast(s.high), magic = broadcast(0x1.8p23f);
+    Narrow n[U];
     CORR2D_UNROLL
     for (int u = 0; u < U; ++u) {
-        V x = v[u] == v[u] ? v[u] : V{};
-        x = x > least ? x : least;
+        V x = v[u] > least ? v[u] : least;
         x = x < most ? x : most;
         x += magic;
         Words bits;
         __builtin_memcpy(&bits, &x, sizeof bits);
-        const Narrow n = __builtin_convertvector(bits, Narrow);
-        __builtin_memcpy(to + u * static_cast<i64>(sizeof n), &n, sizeof n);
+        keep(bits);  // GCC 12 would take the low bytes one by one
+        n[u] = __builtin_convertvector(bits, Narrow);
     }
+    write<U>(to, s.stream, n);
 }
 
 using Sixteen = std::uint16_t;
 
 template <class S, int U>
-static inline void emit_integers(char* to, const typename Vec<Sixteen>::type* v, const Integers& how) {
+static inline void emit_integers(const Sink<Sixteen>& s, char* to, const typename Vec<Sixteen>::type* v) {
     using V = typename Vec<Sixteen>::type;
     constexpr i64 L = Vec<Sixteen>::lanes;
     typedef S Narrow __attribute__((vector_size(L * sizeof(S))));
+    const Integers& how = *s.integers;
     const V lowest = broadcast(how.lowest), floor = broadcast(how.floor), ceiling = broadcast(how.ceiling);
     const int shift = how.shift;
     const V below_half = broadcast(static_cast<Sixteen>(shift ? (1 << (shift - 1)) - 1 : 0));
+    Narrow n[U];
     CORR2D_UNROLL
     for (int u = 0; u < U; ++u) {
         V x = v[u] - lowest;
         x = x > floor ? x : floor;
         x = x < ceiling ? x : ceiling;
         x += lowest;
+        keep(x);
         if (shift) x = (x + below_half + ((x >> shift) & 1)) >> shift;  // half to even
-        const Narrow n = __builtin_convertvector(x, Narrow);
-        __builtin_memcpy(to + u * static_cast<i64>(sizeof n), &n, sizeof n);
+        n[u] = __builtin_convertvector(x, Narrow);
     }
+    write<U>(to, s.stream, n);
 }
 
 template <int... I>
@@ -106,41 +132,27 @@ static inline void widen_sums(typename Vec<Sixteen>::type v, const Integers& how
     to[1] = __builtin_convertvector(b, F) * scale + origin;
 }
 
+// U vectors of one row's sums.
 template <class T, int U>
-static inline void emit_row(const Sink<T>& s, char* to, const typename Vec<T>::type* v) {
+static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type* v) {
     if constexpr (sizeof(T) == 2) {
-        if (s.kind == Kind::bytes) return emit_integers<std::uint8_t, U>(to, v, *s.integers);
-        if (s.kind == Kind::words) return emit_integers<std::uint16_t, U>(to, v, *s.integers);
+        if (s.kind == Kind::bytes) return emit_integers<std::uint8_t, U>(s, to, v);
+        if (s.kind == Kind::words) return emit_integers<std::uint16_t, U>(s, to, v);
         typename Vec<float>::type wide[2 * U];
         CORR2D_UNROLL
         for (int u = 0; u < U; ++u) widen_sums(v[u], *s.integers, wide + 2 * u);
-        emit_own<float, 2 * U>(to, s.stream && streams(to), wide);
+        write<2 * U>(to, s.stream, wide);
     } else {
         if constexpr (sizeof(T) == 4) {
-            if (s.kind == Kind::bytes) return emit_narrow<std::uint8_t, U>(to, v, s.low, s.high);
-            if (s.kind == Kind::words) return emit_narrow<std::uint16_t, U>(to, v, s.low, s.high);
-        }
-        emit_own<T, U>(to, s.stream && streams(to), v);
-    }
-}
-
-// The finished block of R rows at column x.
-template <class T, int R, int U>
-static inline void emit(const Sink<T>& s, i64 x, const typename Vec<T>::type (&acc)[R][U]) {
-    if constexpr (sizeof(T) == 4) {
-        if (s.wrong) {
-            typename Vec<T>::type w = *s.wrong;
-            CORR2D_UNROLL
-            for (int r = 0; r < R; ++r) {
+            if (s.wrong) {  // a sum per vector: one alone would be a long chain
                 CORR2D_UNROLL
-                for (int u = 0; u < U; ++u) w += acc[r][u] - acc[r][u];
+                for (int u = 0; u < U; ++u) s.wrong[u] += v[u] - v[u];
             }
-            *s.wrong = w;
+            if (s.kind == Kind::bytes) return emit_narrow<std::uint8_t, U>(s, to, v);
+            if (s.kind == Kind::words) return emit_narrow<std::uint16_t, U>(s, to, v);
         }
+        write<U>(to, s.stream, v);
     }
-    char* to = s.to + x * sink_item<T>(s.kind);
-    CORR2D_UNROLL
-    for (int r = 0; r < R; ++r) emit_row<T, U>(s, to + r * s.pitch, acc[r]);
 }
 
 }}  // namespace corr2d::CORR2D_ISA
