@@ -165,7 +165,7 @@ static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
             if (s.ahead)
                 for (i64 r = 0; r < kRows; ++r)
                     for (i64 u = 0; u < kVectors; ++u)
-                        __builtin_prefetch(s.rows[(kRows + s.kh - 1 + r) * s.row_step] + x + u * L, 0, 3);
+                        __builtin_prefetch(s.rows[(kRows + s.kh - 1 + r) * s.row_step] + x + u * L, 0, 2);
             blocked(s, x);
         }
         if (x >= n) return;
