@@ -28,21 +28,21 @@ struct Strip {
     Sink<T> sink;
 };
 
-// kRows x kVectors outputs at column x.
-template <class T, int KH, int G>
+// kRows x U vectors of outputs at column x.
+template <class T, int KH, int G, int U>
 static void block(const Strip<T>& strip, i64 x) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
     const Strip<T> s = strip;  // a copy: the stores below could alias a reference
     const i64 item = sink_item<T>(s.sink.kind);
-    V acc[kRows][kVectors];
+    V acc[kRows][U];
     // The sums of earlier groups. In memory by order: left to itself, GCC keeps them in
     // registers and moves the inner loop's sums to memory instead.
-    alignas(kVectorBytes) T aside[G < KH ? kRows * kVectors * L : 1];
+    alignas(kVectorBytes) T aside[G < KH ? kRows * U * L : 1];
     CORR2D_UNROLL
     for (int r = 0; r < kRows; ++r) {
         CORR2D_UNROLL
-        for (int u = 0; u < kVectors; ++u) acc[r][u] = V{};
+        for (int u = 0; u < U; ++u) acc[r][u] = V{};
     }
     CORR2D_UNROLL
     for (int q = 0; q < kRows + KH - 1; ++q) {
@@ -51,15 +51,15 @@ static void block(const Strip<T>& strip, i64 x) {
         i64 j = 0;
         do {
             const T* p = in + s.offset[j];
-            V v[kVectors];
+            V v[U];
             CORR2D_UNROLL
-            for (int u = 0; u < kVectors; ++u) v[u] = load(p + u * L);
+            for (int u = 0; u < U; ++u) v[u] = load(p + u * L);
             CORR2D_UNROLL
             for (int r = 0; r < kRows; ++r) {
                 if (q - r < 0 || q - r >= KH) continue;
                 const V k = broadcast(w[-r]);
                 CORR2D_UNROLL
-                for (int u = 0; u < kVectors; ++u) acc[r][u] += k * v[u];
+                for (int u = 0; u < U; ++u) acc[r][u] += k * v[u];
             }
             w += KH;
         } while (++j < s.kw);
@@ -68,9 +68,9 @@ static void block(const Strip<T>& strip, i64 x) {
             const int i = q - r;
             if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
             if constexpr (G < KH) {
-                T* to = aside + r * kVectors * L;
+                T* to = aside + r * U * L;
                 CORR2D_UNROLL
-                for (int u = 0; u < kVectors; ++u) {
+                for (int u = 0; u < U; ++u) {
                     if (i >= G) acc[r][u] = load(to + u * L) + acc[r][u];
                     if (i == KH - 1) continue;
                     store(to + u * L, acc[r][u]);
@@ -80,12 +80,12 @@ static void block(const Strip<T>& strip, i64 x) {
             }
             if (i != KH - 1) continue;
             if (s.sink.kind != Kind::none) {
-                emit<T, kVectors>(s.sink, s.sink.to + r * s.sink.pitch + x * item, acc[r]);
+                emit<T, U>(s.sink, s.sink.to + r * s.sink.pitch + x * item, acc[r]);
                 continue;
             }
             T* to = s.sums + r * s.pitch + x;
             CORR2D_UNROLL
-            for (int u = 0; u < kVectors; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
+            for (int u = 0; u < U; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
         }
     }
 }
@@ -121,16 +121,16 @@ using Block = void (*)(const Strip<T>&, i64);
 // The groups that are compiled: all of the kernel's rows, 5, 4, 2 or 1.
 template <class T, int KH>
 static Block<T> block_for_group(i64 group) {
-    if (group == KH) return &block<T, KH, KH>;
+    if (group == KH) return &block<T, KH, KH, kVectors>;
     if constexpr (sizeof(T) > 2) {
         if constexpr (KH > 5)
-            if (group == 5) return &block<T, KH, 5>;
+            if (group == 5) return &block<T, KH, 5, kVectors>;
         if constexpr (KH > 4)
-            if (group == 4) return &block<T, KH, 4>;
+            if (group == 4) return &block<T, KH, 4, kVectors>;
         if constexpr (KH > 2)
-            if (group == 2) return &block<T, KH, 2>;
+            if (group == 2) return &block<T, KH, 2, kVectors>;
         if constexpr (KH > 1)
-            if (group == 1) return &block<T, KH, 1>;
+            if (group == 1) return &block<T, KH, 1, kVectors>;
     }
     return nullptr;
 }
@@ -142,6 +142,17 @@ static Block<T> block_for(i64 kh, i64 group) {
         CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5)
         CORR2D_ROWS(6) CORR2D_ROWS(7) CORR2D_ROWS(8) CORR2D_ROWS(9) CORR2D_ROWS(10)
         CORR2D_ROWS(11) CORR2D_ROWS(12) CORR2D_ROWS(13) CORR2D_ROWS(14) CORR2D_ROWS(15)
+    }
+#undef CORR2D_ROWS
+    return nullptr;
+}
+
+// One vector wide, for what is narrower than a block: whole kernels only, the usual ones.
+template <class T>
+static Block<T> narrow_block_for(i64 kh, i64 group) {
+#define CORR2D_ROWS(KH) case KH: return group == KH ? &block<T, KH, KH, 1> : nullptr;
+    switch (kh) {
+        CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5) CORR2D_ROWS(6) CORR2D_ROWS(7)
     }
 #undef CORR2D_ROWS
     return nullptr;
@@ -159,7 +170,13 @@ static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
     const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group) : nullptr;
     i64 x = 0;
-    if (blocked && (s.sink.kind != Kind::none || n > 2 * L)) {
+    if (blocked && n <= 2 * L) {
+        if (const Block<T> narrow = narrow_block_for<T>(s.kh, s.group)) {
+            for (; x < n; x += L) narrow(s, x);
+            return;
+        }
+    }
+    if (blocked) {
         for (; x + wide <= n; x += wide) {
             // Rows come from memory in pieces of a page that the hardware does not foresee.
             if (s.ahead)

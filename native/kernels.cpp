@@ -73,7 +73,7 @@ static void block_as(Job& job, int threads) {
     // was measured slower than the misses for every kernel from 3 x 3 to 15 x 15 and 5 + 5 to
     // 63 + 63, once the next strip's rows were fetched ahead.
     job.in_place_rows = sizeof(T) > 2 && job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
-                        job.x.stride == 1 && job.x.span() <= 512 && width >= 256;
+                        job.x.stride == 1 && job.x.span() <= 512 && width >= 1024;
 
     constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
     constexpr i64 kArena = 16 * 1024 * 1024;
@@ -184,10 +184,13 @@ static inline bool all_finite(const float* p, i64 n) {
 
 template <class T>
 static inline bool all_zero(const typename Vec<T>::type (&v)[kVectors]) {
-    bool zero = true;
-    for (const auto& u : v)
-        for (i64 i = 0; i < Vec<T>::lanes; ++i) zero &= u[i] == T(0);
-    return zero;
+    T sums[Vec<T>::lanes];
+    auto sum = v[0];
+    for (int u = 1; u < kVectors; ++u) sum += v[u];
+    store(sums, sum);
+    int other = 0;
+    for (T x : sums) other |= x != T(0);
+    return !other;
 }
 
 static inline bool is_finite(float x) { return all_finite(&x, 1); }
@@ -300,6 +303,9 @@ static void store_sums(const Job& job, char* to, i64 step, T* sums, i64 n, i64 o
     }
 }
 
+// Multiplications, well below a millisecond of them, between looks for signals.
+constexpr i64 kPatience = 4'000'000;
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -337,6 +343,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
+    i64 since = 0;  // multiplications since signals were looked for
     Sink<T> sink = sink_for<T>(job, out_step, n), nowhere = sink;
     nowhere.kind = Kind::none;
     sink.pitch *= step;
@@ -347,8 +354,12 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
             for (i64 y = y0 + g; y < y1; y += most * step) {
                 // Too few rows for a block: some of those above once more, to the same bits.
                 if (step == 1 && y + most > y1 && y1 - y0 >= most) y = y1 - most;
-                if (job.stopped()) return;
                 const i64 R = min64(most, (y1 - y + step - 1) / step);
+                since += R * n * job.y.taps * job.x.taps * s.channels;
+                if (since > kPatience) {
+                    if (job.stopped()) return;
+                    since = 0;
+                }
                 char* to = out + job.out_offset(o) + y * job.out.row_stride + x0 * out_step;
                 if (!at_once) gather.rows(rows, y - y0, y - y0 + R);
                 if (sink.kind != Kind::none && R == kRows) {

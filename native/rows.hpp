@@ -114,9 +114,14 @@ struct Gather {
     // The rows that output rows [from, until) of the band need.
     void rows(Rows<T>& rows, i64 from, i64 until) {
         const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
-        for (i64 c = 0; c < channels; ++c)
-            for (i64 y = from; y < until; ++y)
-                for (i64 i = 0; i < job.y.taps; ++i) row(rows, c, y * job.y.stride + i * job.y.dilation);
+        for (i64 c = 0; c < channels; ++c) {
+            if (job.y.stride == 1 && job.y.dilation == 1) {  // one after the other
+                for (i64 r = from; r < until + job.y.taps - 1; ++r) row(rows, c, r);
+            } else {
+                for (i64 y = from; y < until; ++y)
+                    for (i64 i = 0; i < job.y.taps; ++i) row(rows, c, y * job.y.stride + i * job.y.dilation);
+            }
+        }
     }
 
 private:
