@@ -158,21 +158,24 @@ static Block<T> narrow_block_for(i64 kh, i64 group) {
     return nullptr;
 }
 
-// Whether a sink can take a strip of n samples: its blocks are whole.
+// Whether a sink can take strips of n samples: blocks of some width fit into them.
 template <class T>
-static inline bool fills_blocks(i64 n) {
-    return n >= kVectors * Vec<T>::lanes;
+static bool fills_blocks(i64 kh, i64 group, i64 n) {
+    const i64 L = Vec<T>::lanes;
+    return n >= L && block_for<T>(kh, group) && (n >= kVectors * L || narrow_block_for<T>(kh, group));
 }
 
-// R <= kRows output rows of n samples. With a sink R is kRows and `fills_blocks(n)`.
+// R <= kRows output rows of n samples. With a sink R is kRows and `fills_blocks`.
 template <class T>
 static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
     const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group) : nullptr;
     i64 x = 0;
-    if (blocked && n <= 2 * L) {
+    const bool sinks = s.sink.kind != Kind::none;
+    if (blocked && n < (sinks ? wide : 2 * L + 1)) {
         if (const Block<T> narrow = narrow_block_for<T>(s.kh, s.group)) {
-            for (; x < n; x += L) narrow(s, x);
+            for (; x + L <= n; x += L) narrow(s, x);
+            if (x < n) narrow(s, sinks ? n - L : x);
             return;
         }
     }
@@ -188,7 +191,7 @@ static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
         if (x >= n) return;
         // The rest: once more from further left (the same bits), or beyond the end where there
         // is room. Either is faster than narrower code.
-        if (s.room && s.sink.kind == Kind::none) return blocked(s, x);
+        if (s.room && !sinks) return blocked(s, x);
         if (x > 0 && !s.add) return blocked(s, n - wide);
     }
     const i64 rest = x;

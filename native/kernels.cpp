@@ -87,8 +87,9 @@ static void block_as(Job& job, int threads) {
     const i64 unit = kRows * job.y.dilation;
     i64 rows = min64(job.y.out, job.in_place_rows ? 96 : 64);
     rows = min64(rows, (job.y.out + bands_wanted - 1) / bands_wanted);
-    rows = max64(1, rows);
-    if (rows > unit) rows = rows / unit * unit;
+    // Bands of like height and whole strips: a rest of a few rows would cost as much as one.
+    if (rows > 0) rows = (job.y.out + (job.y.out + rows - 1) / rows - 1) / ((job.y.out + rows - 1) / rows);
+    rows = max64(1, rows > unit ? round_up(rows, unit) : rows);
     auto bytes = [&] {
         if (!job.in_place_rows) return arena_bytes<T>(job, rows, job.tile_cols, false);
         job.edge_cols = min64(job.tile_cols, round_up(job.x.span() * job.lanes, whole) + whole);
@@ -268,7 +269,7 @@ static void spoil(const Tile<T>& t, i64 y, i64 r, i64 n) {
 template <class T>
 static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
     Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr};
-    if (job.method != Method::direct || job.weights.mixing || !fills_blocks<T>(n) || !block_for<T>(job.y.taps, job.group)) return s;
+    if (job.method != Method::direct || job.weights.mixing || !fills_blocks<T>(job.y.taps, job.group, n)) return s;
     if (job.weights.bias[0] != 0) return s;
     Kind kind = Kind::none;
     if (sizeof(T) > 2 && job.out.dtype == own_dtype<T>) kind = Kind::own;

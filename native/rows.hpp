@@ -74,7 +74,7 @@ struct Gather {
     bool simple = false;
     i64 head = 0, body = 0;
     i64* source = nullptr;
-    i64 used = 0, filled_channel = -1;
+    i64 slot = 0, filled_channel = -1;
 
     void find_sources(i64* room) {
         simple = layout && layout->pieces == 1 && layout->step == 1;
@@ -150,7 +150,8 @@ private:
             const char* next = from + kRows * job.in.row_stride + (x0 - job.x.before + head) * job.in.col_stride;
             for (i64 b = 0; b < body * job.in.col_stride; b += 64) __builtin_prefetch(next + b, 0, 3);
         }
-        T* to = scratch + used++ % slots * pitch;
+        T* to = scratch + slot * pitch;
+        slot = slot + 1 == slots ? 0 : slot + 1;
         copy_row(to, from, fill);
         entry = to;
     }
