@@ -375,6 +375,46 @@ def _width():
         yield f"tiles-{h}x{w}-gauss{k}", pixels(h, w), gauss(k, k / 5), dict(padding="same", boundary="wrap")
 
 
+def _narrow():
+    """Results of one and two bytes, of narrow strips and of whole blocks; sums that 16 bits hold, or just not."""
+    same = dict(padding="same", boundary="reflect")
+    for w in (15, 33, 64, 70, 129, 260):
+        for target in ("uint8", "int8", "uint16", "int16", "float32"):
+            options = dict(same, dtype=target)
+            yield f"{w}-dense-float32-{target}", scaled_up(9, w, 60), dense(3, 3), options
+            yield f"{w}-dense-uint8-{target}", pixels(9, w, dtype="uint8"), dense(3, 3) / 3, options
+            yield f"{w}-sobel-uint8-{target}", pixels(9, w, dtype="uint8"), SOBEL, options
+            yield f"{w}-binomial-uint8-{target}", pixels(9, w, dtype="uint8"), BINOMIAL / 256, options
+    for target in ("uint8", "int16", "uint16", "float32", "float64", "float16", "int32"):
+        options = dict(same, dtype=target)
+        yield f"halves-{target}", pixels(14, 140, dtype="uint8", limit=7), np.array([[0.5, 0.25, 0.5], [-1, 0.75, 1]]), options
+        yield f"int8-{target}", pixels(14, 140, dtype="int8"), SOBEL, options
+        yield f"bool-{target}", pixels(14, 140, dtype="bool"), whole(7, 9, limit=90), options
+        yield f"rgb-{target}", pixels(14, 90, 3, dtype="uint8"), LAPLACE, dict(options, channel_axis=-1)
+        for excess in (0, 1):  # 257 * 255 = 65535
+            edge = np.array([[100, -57, 100 + excess]])
+            yield f"edge{excess}-{target}", partial(extremes, 7, 140), edge, dict(dtype=target)
+    for fill in (0, 255, 7, -3, 300, 0.5):
+        yield f"fill{fill}", pixels(9, 100, dtype="uint8"), SOBEL, dict(padding="same", fill=fill)
+    yield "tiny-weights", pixels(9, 100, dtype="uint8"), SOBEL * 2.0**-31, same
+    yield "strided", pixels(19, 200, dtype="uint8"), SOBEL, dict(stride=(2, 3), padding="same")
+    yield "dilated", pixels(29, 200, dtype="uint8"), SOBEL, dict(dilation=(3, 2), padding="same", dtype="int16")
+    yield "overflow", partial(full, 20, 200, value=3e38), np.array([[1.0, 1.0], [-0.5, -1.0]]), {}
+    yield "overflow-to-uint8", partial(full, 20, 200, value=3e38), np.array([[1.0, 1.0], [-1.0, -1.0]]), dict(dtype="uint8")
+
+
+def scaled_up(height, width, factor):
+    """Pixels whose results leave a byte, and some that leave two."""
+    image = pixels(height, width) * np.float32(factor)
+    image[:, ::7] *= 1000
+    return image
+
+
+def extremes(height, width):
+    """Pixels of 0 and 255 only: sums as large and as small as they come."""
+    return pixels(height, width, dtype="bool").astype("uint8") * np.uint8(255)
+
+
 def _large():
     for k in (15, 31, 63):
         yield f"{k}-valid", pixels(200, 300), dense(k, k), {}
@@ -420,7 +460,7 @@ def _convolution():
 
 def _table():
     groups = (_tiny, _larger, _even, _boundary, _padding, _fill, _anchor, _stride, _dilation, _batch, _channels,
-              _mixing, _dtype, _target, _layout, _structure, _scale, _width, _large, _convolution)  # fmt: skip
+              _mixing, _dtype, _target, _layout, _structure, _scale, _width, _narrow, _large, _convolution)  # fmt: skip
     for group in groups:
         for name, image, kernel, options in group():
             build = image if callable(image) else image.copy

@@ -58,6 +58,18 @@ def test_every_tap_counts(method, kernel, value):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("dtype", [None, "uint8"])
+def test_wide_images(method, kernel, dtype):
+    """Bad pixels among whole blocks of good ones, which are written straight to the result."""
+    image = pixels(23, 1300)
+    for at, value in {(0, 0): np.nan, (5, 700): np.inf, (11, 64): -np.inf, (22, 1299): np.nan}.items():
+        image[at] = value
+    options = dict(padding="same", boundary="reflect", dtype=dtype)
+    verify(call(image, KERNELS[kernel], method, **options), image, KERNELS[kernel], **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_borders_repeat_bad_pixels(method, boundary):
     """A bad pixel shows wherever the border repeats it, also several times over, and nowhere else."""
