@@ -2,65 +2,89 @@
 
 Each constant is a rate that a person can check. Candidates count their arithmetic in
 core-seconds; here it becomes the time of a call. Predictions are for warm calls that write
-into ``out=``.
+into ``out=``. ``corr2d calibrate`` measures the constants (`_calibrate`); until then the
+defaults below are scaled to the instruction set.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
-from functools import lru_cache
+import threading
+import warnings
+from dataclasses import asdict, dataclass, replace
 
-from . import _native
+from . import _constants, _native
 from ._problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Rates of one machine. Defaults: medians on 2 cores of a Zen 5 EPYC (AVX-512), 2026-11."""
+    """Rates of one machine. Defaults: `corr2d calibrate` on 2 cores of a Zen 4 EPYC (AVX-512)."""
 
-    fma_rate: float = 90e9  # float32 multiply-adds per second and core that the direct loops reach
-    flush_taps: float = 4.0  # taps that adding a group of kernel rows to memory costs
-    bytes_rate: float = 19e9  # bytes moved to or from memory per second and core
-    bytes_rate_all: float = 36e9  # ... by all cores together
-    convert_rate: float = 4e9  # samples per second and core, gathered or converted into a padded tile
+    fma_rate: float = 76e9  # float32 multiply-adds per second and core that the direct blocks reach
+    flush_taps: float = 6.0  # taps that adding a group of kernel rows to memory costs
+    column_rate: float = 32e9  # multiply-adds ... of the first pass of a separable kernel
+    row_rate: float = 17e9  # ... of its second pass, where every tap is an unaligned load
+    sum_rate: float = 36e9  # ... of a list of taps
+    convert_rate: float = 3.3e9  # samples per second and core, gathered or converted into a padded tile
+    row_overhead: float = 45e-9  # ... and what starting each of its rows costs
+    bytes_rate: float = 20e9  # bytes moved to or from memory per second and core
+    bytes_rate_all: float = 40e9  # ... by all cores together
     transform_rate: float = 24e9  # flop per second and core of the compiled transforms, two tiles at a time
     fft_rate: float = 9e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    transform_overhead: float = 3e-4  # of a call: threads started, the kernel's spectrum looked up
-    tile_overhead: float = 60e-6  # per FFT tile: Python, copies of small pieces
-    call_overhead: float = 4e-6  # one native call
-    wake_overhead: float = 6e-6  # one more thread joining in
+    fft_overhead: float = 3e-4  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
+    tile_overhead: float = 60e-6  # per tile of scipy.fft: Python, copies of small pieces
+    call_overhead: float = 5.4e-6  # one native call
+    wake_overhead: float = 10e-6  # one more thread joining in
     exact_rate: float = 3e8  # taps per second and core of the 128-bit loops
     reference_rate: float = 4e6  # taps per second of the loops in Python
 
     def threads_for(self, seconds: float, asked: int) -> int:
-        """Threads that pay for work of `seconds` on one core: at least 20 microseconds each."""
-        return max(1, min(asked, int(seconds / 20e-6)))
+        """Threads that pay for work of `seconds` on one core: each takes twice what waking it costs."""
+        return max(1, min(asked, int(seconds / (2 * self.wake_overhead))))
 
 
 # Share of the AVX-512 rates that the narrower builds reach (their vectors' width).
 _WIDTH = {"avx512": 1.0, "avx2": 0.5, "sse2": 0.12, "native": 0.25}
+_VECTORIZED = ("fma_rate", "column_rate", "row_rate", "sum_rate", "transform_rate")
 
 
-@lru_cache(maxsize=1)
+def default_machine() -> Machine:
+    """The constants of a machine that was not calibrated."""
+    default, share = Machine(), _WIDTH[_native.isa()]
+    scaled = {name: getattr(default, name) * share for name in _VECTORIZED}
+    return replace(default, convert_rate=default.convert_rate * max(share, 0.5), **scaled)
+
+
+_machine: Machine | None = None
+_reading = threading.Lock()
+
+
 def machine() -> Machine:
-    """The constants in use here."""
-    default = Machine()
-    share = _WIDTH[_native.isa()]
-    return replace(
-        default,
-        fma_rate=default.fma_rate * share,
-        transform_rate=default.transform_rate * share,
-        convert_rate=default.convert_rate * max(share, 0.5),
-    )
+    """The constants in use here, read when the first plan is made: measured ones, else the defaults."""
+    global _machine
+    if _machine is None:
+        with _reading:
+            if _machine is not None:
+                return _machine
+            _machine = default_machine()
+            try:
+                stored = _constants.load(asdict(_machine))
+            except _constants.UnusableError as reason:
+                stored = None
+                warnings.warn(
+                    f"the constants measured on this machine are left aside, for {reason}; plans use the defaults. "
+                    "Measure again with `corr2d calibrate`, or remove the file with `corr2d calibrate --reset`",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            if stored:
+                _machine = Machine(**stored)
+    return _machine
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
+# How arithmetic and moving the pixels share their time: 1 would be one after the other, infinity
+# the longer of the two alone. Fitted to timings of random work (benchmarks/regret.py).
+_OVERLAP = 3.0
 
 
 def predicted_seconds(m: Machine, problem: Problem, work: float, threads: int) -> float:
@@ -71,4 +95,7 @@ def predicted_seconds(m: Machine, problem: Problem, work: float, threads: int) -
     bits of the result, do not depend on it.
     """
     memory = problem.bytes_moved / min(m.bytes_rate * threads, m.bytes_rate_all)
-    return m.call_overhead + (threads - 1) * m.wake_overhead + max(work / threads, memory)
+    arithmetic, longer = work / threads, max(work / threads, memory)
+    if longer:
+        longer *= ((arithmetic / longer) ** _OVERLAP + (memory / longer) ** _OVERLAP) ** (1 / _OVERLAP)
+    return m.call_overhead + (threads - 1) * m.wake_overhead + longer

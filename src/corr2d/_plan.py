@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _arrays
 from ._analysis import KernelFacts, analyse
-from ._cost import available_cores, machine, predicted_seconds
+from ._constants import available_cores
+from ._cost import machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from .engines import CANDIDATES, METHODS, Runner

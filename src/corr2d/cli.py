@@ -11,9 +11,10 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +24,7 @@ from cyclopts import App, CycloptsError, Parameter
 from numpy.typing import NDArray
 
 import corr2d
-from . import _samples, images
+from . import _constants, _samples, images
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
 from .images import Image
@@ -232,6 +233,46 @@ def plan(
 
 
 @app.command
+def calibrate(*, reset: Flag = False, json: Flag = False) -> None:
+    """Measure this machine's speeds, by which plans choose an algorithm; takes seconds.
+
+    The constants are kept in the user's cache folder, or in the folder that the
+    environment variable CORR2D_CACHE names. They change which algorithm is
+    chosen and what plans predict.
+
+    Parameters
+    ----------
+    reset
+        Forget what was measured: plans use the defaults again.
+    json
+        Print the constants and the measurements as JSON.
+    """
+    if reset:
+        removed = _constants.reset()
+        if json:
+            _print_json({"removed": None if removed is None else str(removed)})
+        else:
+            print(f"removed {removed}" if removed else "nothing was stored; plans use the defaults")
+        return
+    from . import _calibrate  # its fit is of no use to the other commands
+
+    with warnings.catch_warnings(), _bar("measuring") as step:
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a broken file, which is about to be replaced
+        measured = _calibrate.calibrate(step)
+    try:
+        path = _constants.save(asdict(measured.after), crossing=[asdict(c) for c in measured.crossing])
+    except OSError as error:
+        raise Corr2dError(
+            f"{_constants.path()}: {one_line(error)}; name a folder that can be written to in CORR2D_CACHE"
+        ) from error
+    if json:
+        _print_json({**measured.to_dict(), "path": str(path)})
+    else:
+        print(measured)
+        print(f"kept in {path}")
+
+
+@app.command
 def demo(*, output: Path = Path("corr2d-demo.png")) -> None:
     """Find the edges in a photograph, time it, and write a picture of it.
 
@@ -368,6 +409,20 @@ def _progress(samples: int) -> Iterator[Any]:
         steps = iter(range(3))
         # Escaped: a file may be called "[red].png", which rich would take for a style.
         yield lambda what: progress.update(task, description=escape(what), completed=next(steps))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    """A function that is told the share that is done, with a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def _print_json(record: dict[str, Any]) -> None:

@@ -53,7 +53,8 @@ class FFT:
         outputs, inputs = problem.channels or (1, 1)
         n = ly * lx
         flops = 2.5 * n * math.log2(n) * (inputs + outputs) + 8 * n * inputs * outputs
-        return machine.transform_overhead + tiles * problem.planes * (flops / machine.fft_rate * item / 4 + machine.tile_overhead)
+        overhead = machine.tile_overhead * (8 + inputs + outputs) / 10  # a little more for every channel
+        return machine.fft_overhead + tiles * problem.planes * (flops / machine.fft_rate * item / 4 + overhead)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return _Transform(problem, facts)

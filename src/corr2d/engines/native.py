@@ -28,6 +28,10 @@ ROUNDINGS = 31
 # and a store that first reads its line moves half as much again (measured best from 8 MB).
 STREAM_BYTES = 8 << 20
 
+# Samples that a row is rounded up to, and the width from which rows are read where they lie.
+_VECTOR = 16
+_IN_PLACE = 256
+
 
 def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
     """The narrowest accumulator that keeps the accuracy bound and integers exact.
@@ -122,14 +126,22 @@ class Recipe:
 class _Native:
     engine = "native"
 
-    def _arithmetic(self, problem: Problem, taps: float, m: Machine, double: bool) -> float:
-        """Core-seconds of `taps` multiply-adds an output, and of bringing the image to them."""
+    def _arithmetic(self, problem: Problem, seconds: float, m: Machine, double: bool) -> float:
+        """Core-seconds of all outputs, where one float32 takes `seconds`, and of bringing the image to them.
+
+        Rows are computed in whole vectors; a row that does not lie in memory as the sums need
+        it is first gathered into a padded tile, and so is every row of a narrow image.
+        """
         lanes = 2 if problem.complex_result else 1
-        seconds = problem.outputs * lanes * taps / m.fma_rate * (2 if double else 1)
-        as_it_lies = problem.image_dtype in (("float64", "complex128") if double else ("float32", "complex64"))
-        if not as_it_lies or problem.stride[1] > 1:
-            seconds += problem.pixels * lanes / m.convert_rate
-        return seconds
+        width, (rows, columns) = problem.out_size[1] * lanes, problem.out_size
+        computed = problem.planes * (problem.channels[0] if problem.channels else 1) * rows * -(-width // _VECTOR) * _VECTOR
+        total = computed * seconds * (2 if double else 1)
+        inputs = problem.planes * (problem.channels[1] if problem.channels else 1)
+        gathered = inputs * (rows * problem.stride[0] + problem.span[0]) if problem.outputs else 0
+        own = ("float64", "complex128") if double else ("float32", "complex64")
+        in_place = problem.image_dtype in own and problem.stride[1] == 1 and width >= _IN_PLACE and problem.channel_axis is None
+        read = 2 * problem.span[1] if in_place else columns * problem.stride[1] + problem.span[1]
+        return total + gathered * (m.row_overhead + read * lanes / m.convert_rate)
 
     @staticmethod
     def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
@@ -201,14 +213,13 @@ class Direct(_Native):
             return problem.outputs * problem.taps / machine.exact_rate
         kh, kw = problem.kernel_size
         inputs = problem.taps // (kh * kw) * (2 if problem.complex_image and _mixes(problem, facts) else 1)
-        # Blocks set each group aside; tap lists share no loads between rows, nor do blocks when
-        # the rows are strided.
-        taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group) if recipe.group else 5 * kh * kw)
-        if recipe.group and problem.stride[0] > 1:
-            taps *= 2.5
-        if recipe.accumulator == U16:
-            taps /= 2  # twice as many lanes
-        return self._arithmetic(problem, taps, machine, recipe.accumulator == F64)
+        double = recipe.accumulator == F64
+        if not recipe.group:
+            return self._arithmetic(problem, 2 * inputs * kh * kw / machine.sum_rate, machine, double)
+        # Blocks set each group aside; where the rows are strided they share no loads.
+        taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
+        rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
+        return self._arithmetic(problem, taps / rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))
@@ -235,7 +246,8 @@ class Sparse(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
         taps = self._taps(problem, facts)
-        return self._arithmetic(problem, (2.5 if taps <= 64 else 5) * taps + 6, machine, double)
+        # Beyond 64 taps the chunks are half as long.
+        return self._arithmetic(problem, ((1 if taps <= 64 else 2) * taps + 2.5) / machine.sum_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem, facts))
@@ -269,10 +281,10 @@ class Separable(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem)) == F64
         kh, kw = problem.kernel_size
-        # Each tap is a load beside its multiply-add, unaligned in the second pass; and the
-        # line between the passes is written and read.
-        taps = 2.2 * kh * problem.stride[1] + 4.5 * kw + 6
-        return self._arithmetic(problem, taps, machine, double)
+        # The first pass computes the columns between strided outputs too; the line between the
+        # passes is written and read.
+        seconds = (kh * problem.stride[1] + 1) / machine.column_rate + (kw + 1) / machine.row_rate
+        return self._arithmetic(problem, seconds, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem))
