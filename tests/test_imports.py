@@ -19,7 +19,7 @@ HEAVY = ["torch", "dask", "matplotlib", "cv2", "scipy.ndimage", "scipy.signal", 
 # Imports only point down this list.
 LAYERS = {
     "_errors": 0, "_native": 0, "_files": 0,
-    "_boundary": 1, "_arrays": 1, "_constants": 1,
+    "_boundary": 1, "_arrays": 1, "_constants": 1, "_remember": 1,
     "_problem": 2,
     "_analysis": 3,
     "engines": 4, "_cost": 4, "_overlap": 4,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
+
+from ._remember import Remembered, content
 
 Factors = tuple[np.ndarray, np.ndarray]
 
@@ -41,22 +42,27 @@ class KernelFacts:
         return self.residual <= RANK_ONE_SINGLE
 
 
+_kept: Remembered[KernelFacts] = Remembered(16 << 20)
+
+
 def analyse(weights: np.ndarray) -> KernelFacts:
-    """Measure a kernel (float64 or complex128). Small ones are remembered by content.
+    """Measure a kernel (float64 or complex128); facts are remembered by its content.
 
     Examples
     --------
     >>> analyse(np.outer([1.0, 2.0, 1.0], [-1.0, 0.0, 1.0])).separable
     True
     """
-    if weights.size > 1 << 14:
-        return _measure(weights)
-    return _remembered(weights.tobytes(), weights.shape, weights.dtype.char)
+    return _kept.get(content(weights), lambda: _measure(_own(weights)), lambda facts: 2 * facts.weights.nbytes + 1024)
 
 
-@lru_cache(maxsize=256)
-def _remembered(content: bytes, shape: tuple[int, ...], char: str) -> KernelFacts:
-    return _measure(np.frombuffer(content, dtype=char).reshape(shape))
+def _own(weights: np.ndarray) -> np.ndarray:
+    """What is remembered must not change with the caller's array."""
+    if not weights.flags.writeable and weights.flags.c_contiguous and weights.base is None:
+        return weights
+    weights = weights.copy()
+    weights.flags.writeable = False
+    return weights
 
 
 def _measure(weights: np.ndarray) -> KernelFacts:

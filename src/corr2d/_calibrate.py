@@ -122,8 +122,8 @@ class Calibration:
     def __str__(self) -> str:
         """Constants before and after, how well they fit, and how flat the optimum is."""
         before, after = asdict(self.before), asdict(self.after)
-        lines = [f"{'constant':<16}{'before':>10}{'after':>10}"]
-        lines += [f"{name:<16}{_engineering(before[name]):>10}{_engineering(after[name]):>10}" for name in after]
+        lines = [f"{'constant':<16}{'before':>11}{'after':>11}"]
+        lines += [f"{name:<16}{_with_unit(name, before[name]):>11}{_with_unit(name, after[name]):>11}" for name in after]
         misses = sorted(self.misses)
         lines.append(
             f"{len(misses)} probes are predicted within a factor of {statistics.median(misses):.2f} (median), {misses[-1]:.2f} (worst)"
@@ -168,16 +168,17 @@ class Crossing:
         return max(self.direct, self.fft) / min(self.direct, self.fft)
 
 
-def _engineering(value: float) -> str:
-    """1.3 µ, 24 G: rates a person can read; seconds and things per second alike.
+def _with_unit(name: str, value: float) -> str:
+    """Rates and seconds that a person can read.
 
     Examples
     --------
-    >>> [_engineering(v) for v in (5.4e-06, 2.4e10, 6.0)]
-    ['5.4 µ', '24 G', '6']
+    >>> [_with_unit(*c) for c in (("call_overhead", 5.4e-06), ("fma_rate", 2.4e10), ("flush_taps", 6.0))]
+    ['5.4 µs', '24 G/s', '6 ']
     """
-    power = int(np.clip(np.floor(np.log10(value) / 3), -4, 4))
-    return f"{value / 1e3**power:.3g} {' kMGTpnµm'[power]}".rstrip()
+    unit = "s" if name.endswith("overhead") else "/s" if "rate" in name else ""
+    power = int(np.clip(np.floor(np.log10(value) / 3), -3, 4)) if unit else 0
+    return f"{value / 1e3**power:.3g} {['', 'k', 'M', 'G', 'T', 'n', 'µ', 'm'][power]}{unit}"
 
 
 def calibrate(step: Callable[[float], None] = lambda share: None, probes: Sequence[Probe] = PROBES) -> Calibration:

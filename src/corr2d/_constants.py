@@ -85,9 +85,11 @@ def load(defaults: Mapping[str, float]) -> dict[str, float] | None:
         if not file.is_file():  # opening a pipe would wait for its writer
             raise UnusableError("it is not a regular file")
         with file.open("rb") as stream:
-            text = stream.read(_LONGEST)
+            text = stream.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise UnusableError(f"it is longer than {_LONGEST} bytes")
         return _checked(json.loads(text), defaults)
-    except (OSError, ValueError, RecursionError, RuntimeError) as error:  # RuntimeError: no home folder
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:  # RuntimeError: no home folder; nested too deep
         raise UnusableError(one_line(error)) from error
 
 

@@ -82,8 +82,9 @@ def machine() -> Machine:
     return _machine
 
 
-# How arithmetic and moving the pixels share their time: 1 would be one after the other, infinity
-# the longer of the two alone. Fitted to timings of random work (benchmarks/regret.py).
+# How two things that happen at once share their time: 1 would be one after the other, infinity the
+# longer of the two alone. Fitted to timings of random work (benchmarks/regret.py); and smooth, so
+# that every timing tells something of both constants.
 _OVERLAP = 3.0
 
 
@@ -94,8 +95,11 @@ def predicted_seconds(m: Machine, problem: Problem, work: float, threads: int) -
     of least work is the fastest whatever the number of threads: the choice, and with it the
     bits of the result, do not depend on it.
     """
-    memory = problem.bytes_moved / min(m.bytes_rate * threads, m.bytes_rate_all)
-    arithmetic, longer = work / threads, max(work / threads, memory)
-    if longer:
-        longer *= ((arithmetic / longer) ** _OVERLAP + (memory / longer) ** _OVERLAP) ** (1 / _OVERLAP)
-    return m.call_overhead + (threads - 1) * m.wake_overhead + longer
+    moved = problem.bytes_moved
+    memory = _together(moved / (m.bytes_rate * threads), moved / m.bytes_rate_all)
+    return m.call_overhead + (threads - 1) * m.wake_overhead + _together(work / threads, memory)
+
+
+def _together(a: float, b: float) -> float:
+    longer = max(a, b)
+    return longer and longer * ((a / longer) ** _OVERLAP + (b / longer) ** _OVERLAP) ** (1 / _OVERLAP)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ._constants import available_cores
 from ._cost import machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
+from ._remember import Remembered, content
 from .engines import CANDIDATES, METHODS, Runner
 
 _threads: int | None = None
@@ -200,19 +200,23 @@ def check_out(out: Any, p: Problem, image: Any) -> np.ndarray:
     return view.data
 
 
+# Plans hold weights in the compiled code's form, and spectra: megabytes for large kernels.
+_kept: Remembered[Plan] = Remembered(64 << 20)
+
+
 def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int | None) -> Plan:
-    """The plan for a problem; small kernels' plans are remembered."""
+    """The plan for a problem; plans are remembered by the kernel's content."""
     if not isinstance(method, str):
         raise OptionError(f"method={method!r}: use 'auto' or one of {', '.join(METHODS)}")
     threads = get_threads() if threads is None else _count("threads", threads, 1)
-    if weights.size > 1 << 14:
-        return _choose(problem, analyse(weights), method, threads)
-    return _remembered(problem, weights.tobytes(), weights.dtype.char, weights.shape, method, threads)
+    key = problem, content(weights), method, threads
+    return _kept.get(key, lambda: _choose(problem, analyse(weights), method, threads), _footprint)
 
 
-@lru_cache(maxsize=256)
-def _remembered(problem, content, char, shape, method, threads) -> Plan:
-    return _choose(problem, analyse(np.frombuffer(content, dtype=char).reshape(shape)), method, threads)
+def _footprint(plan: Plan) -> int:
+    """Bytes of a plan, roughly: the weights in several forms; a transform's spectrum has the size of its tile."""
+    tile = 4 * max(plan.problem.span) if plan.method == "fft" else 0
+    return 4096 + 8 * plan.facts.weights.nbytes + 16 * max(64, min(tile, 1024)) ** 2 * (plan.method == "fft")
 
 
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:

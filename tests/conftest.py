@@ -1,0 +1,24 @@
+"""Tests plan with the defaults, whatever was calibrated on this machine; subprocesses too."""
+
+import os
+import tempfile
+
+import pytest
+
+_nowhere = tempfile.TemporaryDirectory(prefix="corr2d-tests-")
+os.environ["CORR2D_CACHE"] = _nowhere.name
+
+
+@pytest.fixture
+def unplanned():
+    """As in a new process: no constants read, no plan made."""
+    from corr2d import _api, _cost, _plan
+
+    def forget():
+        _cost._machine = None
+        _plan._kept.clear()
+        _api._known.clear()
+
+    forget()
+    yield
+    forget()
