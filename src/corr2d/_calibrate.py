@@ -31,7 +31,7 @@ ROUNDS = 15
 
 @dataclass(frozen=True)
 class Probe:
-    """Work that feels some of the constants. Forms: "dense", "outer", "scattered:N", "huge", "mixing"."""
+    """Work that feels some of the constants. Forms: "dense", "outer", "scattered:N", "small", "huge", "mixing"."""
 
     feels: str
     shape: tuple[int, ...]
@@ -56,6 +56,8 @@ class Probe:
             kernel = np.zeros(self.kernel)
             kernel.flat[rng.choice(kernel.size, int(count), replace=False)] = rng.uniform(0.5, 1.5, int(count))
             return kernel
+        if form == "small":  # integers whose sums of bytes stay within 16 bits
+            return rng.integers(-2, 3, self.kernel).astype(float)
         if form == "huge":  # integers whose sums pass 2**53
             return rng.integers(2**24, 2**25, self.kernel).astype(float)
         return rng.standard_normal((4, 4, *self.kernel) if form == "mixing" else self.kernel)
@@ -80,6 +82,8 @@ PROBES = (
     Probe("fma_rate", _WIDE, (7, 7), dtype="float64"),
     Probe("flush_taps", _WIDE, (11, 11)),
     Probe("flush_taps", _WIDE, (13, 13)),
+    Probe("integer_rate", (512, 1024), (7, 7), form="small", dtype="uint8"),
+    Probe("integer_rate", (512, 1024), (3, 5), form="small", dtype="uint8"),
     Probe("convert_rate", (512, 1024), (3, 3), dtype="uint8"),
     Probe("convert_rate", (512, 1024), (5, 5), dtype="uint16"),
     Probe("convert_rate", (256, 512, 3), (3, 3), dtype="uint8", options={"channel_axis": -1}),

@@ -21,6 +21,7 @@ class Machine:
     """Rates of one machine. Defaults: `corr2d calibrate` on 2 cores of a Zen 4 EPYC (AVX-512)."""
 
     fma_rate: float = 76e9  # float32 multiply-adds per second and core that the direct blocks reach
+    integer_rate: float = 80e9  # ... of their 16-bit sums
     flush_taps: float = 6.0  # taps that adding a group of kernel rows to memory costs
     column_rate: float = 32e9  # multiply-adds ... of the first pass of a separable kernel
     row_rate: float = 17e9  # ... of its second pass, where every tap is an unaligned load
@@ -45,7 +46,7 @@ class Machine:
 
 # Share of the AVX-512 rates that the narrower builds reach (their vectors' width).
 _WIDTH = {"avx512": 1.0, "avx2": 0.5, "sse2": 0.12, "native": 0.25}
-_VECTORIZED = ("fma_rate", "column_rate", "row_rate", "sum_rate", "transform_rate")
+_VECTORIZED = ("fma_rate", "column_rate", "row_rate", "sum_rate", "integer_rate", "transform_rate")
 
 
 def default_machine() -> Machine:
