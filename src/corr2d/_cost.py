@@ -27,9 +27,11 @@ class Machine:
     row_rate: float = 17e9  # ... of its second pass, where every tap is an unaligned load
     sum_rate: float = 36e9  # ... of a list of taps
     convert_rate: float = 3.3e9  # samples per second and core, gathered or converted into a padded tile
+    load_rate: float = 6e9  # ... or row by row beside the direct sums
     row_overhead: float = 45e-9  # ... and what starting each of its rows costs
     bytes_rate: float = 20e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 40e9  # ... by all cores together
+    cache_bytes: float = 4e6  # of the last-level cache that an image may count on
     transform_rate: float = 24e9  # flop per second and core of the compiled transforms, two tiles at a time
     fft_rate: float = 9e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
     fft_overhead: float = 3e-4  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
@@ -53,7 +55,8 @@ def default_machine() -> Machine:
     """The constants of a machine that was not calibrated."""
     default, share = Machine(), _WIDTH[_native.isa()]
     scaled = {name: getattr(default, name) * share for name in _VECTORIZED}
-    return replace(default, convert_rate=default.convert_rate * max(share, 0.5), **scaled)
+    scaled |= {name: getattr(default, name) * max(share, 0.5) for name in ("convert_rate", "load_rate")}
+    return replace(default, **scaled)
 
 
 _machine: Machine | None = None
@@ -97,6 +100,7 @@ def predicted_seconds(m: Machine, problem: Problem, work: float, threads: int) -
     bits of the result, do not depend on it.
     """
     moved = problem.bytes_moved
+    moved *= moved / (moved + m.cache_bytes) if moved else 0  # the less, the more of it is in the caches
     memory = _together(moved / (m.bytes_rate * threads), moved / m.bytes_rate_all)
     return m.call_overhead + (threads - 1) * m.wake_overhead + _together(work / threads, memory)
 

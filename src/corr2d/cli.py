@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import corr2d
 from . import _constants, _samples, images
+from ._cli_options import FilterOptions
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
 from .images import Image
@@ -45,44 +46,6 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class FilterOptions:
-    """The options of `corr2d.corr2d`, as text where a number is not enough."""
-
-    padding: Annotated[str, Parameter(allow_leading_hyphen=True)] = "same"
-    """valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT."""
-    boundary: str = "reflect"
-    """What lies outside the image: constant, edge, reflect, symmetric or wrap."""
-    fill: float = 0.0
-    """The pixel outside the image where the boundary is constant."""
-    anchor: str | None = None
-    """ROW,COLUMN of the tap that lies on the output pixel, from 0."""
-    stride: str = "1"
-    """Keep every n-th pixel: N or NY,NX."""
-    dilation: str = "1"
-    """Spread the taps n pixels apart: N or NY,NX."""
-    method: str = "auto"
-    """auto, or the name of a method; corr2d plan lists them."""
-    threads: int | None = None
-    """How many threads; default all cores this process may use."""
-
-    def for_api(self, *, channels: bool) -> dict[str, Any]:
-        """Keyword arguments for `corr2d.corr2d` and `corr2d.plan`."""
-        return {
-            "padding": _padding(self.padding),
-            "boundary": self.boundary,
-            "fill": self.fill,
-            "anchor": None if self.anchor is None else _integers("anchor", self.anchor, (2,)),
-            "stride": _one_or_two("stride", self.stride),
-            "dilation": _one_or_two("dilation", self.dilation),
-            "channel_axis": -1 if channels else None,
-            "method": self.method,
-            "threads": self.threads,
-        }
-
 
 KernelText = Annotated[str, Parameter(name=["--kernel", "-k"], allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative=())]
@@ -273,6 +236,36 @@ def calibrate(*, reset: Flag = False, json: Flag = False) -> None:
 
 
 @app.command
+def bench(*, size: str = "1536x2048", threads: int | None = None, json: Flag = False) -> None:
+    """Time a few kernels against the libraries that are installed here.
+
+    Results are compared first; a library that gives another one is left out.
+
+    Parameters
+    ----------
+    size
+        Of the image: HEIGHTxWIDTH.
+    threads
+        How many threads corr2d, OpenCV and oaconvolve may use; default all cores.
+    json
+        Print the seconds as JSON.
+    """
+    from . import _bench  # SciPy's filters are of no use to the other commands
+
+    match = _SIZE.fullmatch(size)
+    if not match or match[3] or min(int(match[1]), int(match[2])) < 32:
+        raise OptionError(f"--size {size}: write HEIGHTxWIDTH of at least 32x32, such as 1536x2048")
+    if threads is not None and threads < 1:
+        raise OptionError(f"--threads {threads}: use 1 or more")
+    with _bar("timing") as step:
+        rows = list(_bench.run((int(match[1]), int(match[2])), threads, step))
+    if json:
+        _print_json({"rows": [row.to_dict() for row in rows]})
+    else:
+        print(*_bench.table(rows, threads or corr2d.get_threads()), sep="\n")
+
+
+@app.command
 def demo(*, output: Path = Path("corr2d-demo.png")) -> None:
     """Find the edges in a photograph, time it, and write a picture of it.
 
@@ -365,33 +358,6 @@ def _alpha(
     delta[arguments["anchor"] or kernel.anchor or ((kh - 1) // 2, (kw - 1) // 2)] = 1.0
     here = {"channel_axis": None, "method": "auto", "fill": 0.0, "dtype": alpha.dtype}
     return corr2d.corr2d(alpha, Kernel(delta, anchor=kernel.anchor), **(arguments | here))
-
-
-def _padding(text: str) -> Any:
-    if text in ("valid", "same", "full"):
-        return text
-    try:
-        numbers = _integers("padding", text, (1, 2, 4))
-    except OptionError:
-        raise OptionError(
-            f"padding {text!r} is not known; choose valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT"
-        ) from None
-    if len(numbers) == 1:
-        return numbers[0]
-    return numbers if len(numbers) == 2 else (numbers[:2], numbers[2:])
-
-
-def _one_or_two(name: str, text: str) -> int | tuple[int, ...]:
-    numbers = _integers(name, text, (1, 2))
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _integers(name: str, text: str, counts: tuple[int, ...]) -> tuple[int, ...]:
-    parts = re.split(r"\s*,\s*|\s+", text.strip())
-    if len(parts) not in counts or not all(re.fullmatch(r"[+-]?\d{1,18}", part) for part in parts):
-        wanted = " or ".join(map(str, counts))
-        raise OptionError(f"{name} {text!r} is not {wanted} whole number{'s' * (counts != (1,))}")
-    return tuple(map(int, parts))
 
 
 @contextmanager

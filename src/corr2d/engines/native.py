@@ -126,11 +126,11 @@ class Recipe:
 class _Native:
     engine = "native"
 
-    def _arithmetic(self, problem: Problem, seconds: float, m: Machine, double: bool) -> float:
+    def _arithmetic(self, problem: Problem, seconds: float, m: Machine, double: bool, rate: float | None = None) -> float:
         """Core-seconds of all outputs, where one float32 takes `seconds`, and of bringing the image to them.
 
         Rows are computed in whole vectors; a row that does not lie in memory as the sums need
-        it is first gathered into a padded tile, and so is every row of a narrow image.
+        it is first gathered, at `rate`, and so is every row of a narrow image.
         """
         lanes = 2 if problem.complex_result else 1
         width, (rows, columns) = problem.out_size[1] * lanes, problem.out_size
@@ -141,7 +141,7 @@ class _Native:
         own = ("float64", "complex128") if double else ("float32", "complex64")
         in_place = problem.image_dtype in own and problem.stride[1] == 1 and width >= _IN_PLACE and problem.channel_axis is None
         read = 2 * problem.span[1] if in_place else columns * problem.stride[1] + problem.span[1]
-        return total + gathered * (m.row_overhead + read * lanes / m.convert_rate)
+        return total + gathered * (m.row_overhead + read * lanes / (rate or m.convert_rate))
 
     @staticmethod
     def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
@@ -215,11 +215,11 @@ class Direct(_Native):
         inputs = problem.taps // (kh * kw) * (2 if problem.complex_image and _mixes(problem, facts) else 1)
         double = recipe.accumulator == F64
         if not recipe.group:
-            return self._arithmetic(problem, 2 * inputs * kh * kw / machine.sum_rate, machine, double)
+            return self._arithmetic(problem, 2 * inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
         # Blocks set each group aside; where the rows are strided they share no loads.
         taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
-        return self._arithmetic(problem, taps / rate, machine, double)
+        return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))
