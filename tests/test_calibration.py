@@ -96,8 +96,8 @@ def test_every_constant_is_felt_by_a_probe(predictions):
         assert max(felt) > 0.05 * math.log(1.01), name
 
 
-def test_measuring_takes_medians_and_stops_in_time():
-    """With a clock of our own: medians of interleaved samples; and a budget ends the rounds."""
+def test_measuring_forgives_disturbances_and_stops_in_time():
+    """With a clock of our own: quartiles of interleaved samples; and a budget ends the rounds."""
     now, calls = [0.0], []
 
     def takes(name, seconds):

@@ -20,26 +20,26 @@ from ._problem import Problem
 class Machine:
     """Rates of one machine. Defaults: `corr2d calibrate` on 2 cores of a Zen 4 EPYC (AVX-512)."""
 
-    fma_rate: float = 76e9  # float32 multiply-adds per second and core that the direct blocks reach
-    integer_rate: float = 80e9  # ... of their 16-bit sums
-    flush_taps: float = 6.0  # taps that adding a group of kernel rows to memory costs
-    column_rate: float = 32e9  # multiply-adds ... of the first pass of a separable kernel
-    row_rate: float = 17e9  # ... of its second pass, where every tap is an unaligned load
-    sum_rate: float = 36e9  # ... of a list of taps
-    convert_rate: float = 3.3e9  # samples per second and core, gathered or converted into a padded tile
-    load_rate: float = 6e9  # ... or row by row beside the direct sums
-    row_overhead: float = 45e-9  # ... and what starting each of its rows costs
-    bytes_rate: float = 20e9  # bytes moved to or from memory per second and core
-    bytes_rate_all: float = 40e9  # ... by all cores together
-    cache_bytes: float = 4e6  # of the last-level cache that an image may count on
-    transform_rate: float = 24e9  # flop per second and core of the compiled transforms, two tiles at a time
-    fft_rate: float = 9e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    fft_overhead: float = 3e-4  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
-    tile_overhead: float = 60e-6  # per tile of scipy.fft: Python, copies of small pieces
+    fma_rate: float = 49e9  # float32 multiply-adds per second and core that the direct blocks reach
+    integer_rate: float = 79e9  # ... of their 16-bit sums
+    flush_taps: float = 1.6  # taps that adding a group of kernel rows to memory costs
+    column_rate: float = 28e9  # multiply-adds ... of the first pass of a separable kernel
+    row_rate: float = 20e9  # ... of its second pass, where every tap is an unaligned load
+    sum_rate: float = 16e9  # ... of a list of taps
+    convert_rate: float = 8e9  # samples per second and core, gathered or converted into a padded tile
+    load_rate: float = 40e9  # ... or row by row beside the direct sums
+    row_overhead: float = 43e-9  # ... and what starting each of its rows costs
+    bytes_rate: float = 15.8e9  # bytes moved to or from memory per second and core
+    bytes_rate_all: float = 28e9  # ... by all cores together
+    cache_bytes: float = 1.9e6  # of the last-level cache that an image may count on
+    transform_rate: float = 24.5e9  # flop per second and core of the compiled transforms, two tiles at a time
+    fft_rate: float = 14e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    fft_overhead: float = 1.35e-4  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
+    tile_overhead: float = 66e-6  # per tile of scipy.fft: Python, copies of small pieces
     call_overhead: float = 5.4e-6  # one native call
-    wake_overhead: float = 10e-6  # one more thread joining in
-    exact_rate: float = 3e8  # taps per second and core of the 128-bit loops
-    reference_rate: float = 4e6  # taps per second of the loops in Python
+    wake_overhead: float = 20e-6  # one more thread joining in
+    exact_rate: float = 1.9e8  # taps per second and core of the 128-bit loops
+    reference_rate: float = 1.9e6  # taps per second of the loops in Python
 
     def threads_for(self, seconds: float, asked: int) -> int:
         """Threads that pay for work of `seconds` on one core: each takes twice what waking it costs."""

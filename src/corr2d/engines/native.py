@@ -215,7 +215,7 @@ class Direct(_Native):
         inputs = problem.taps // (kh * kw) * (2 if problem.complex_image and _mixes(problem, facts) else 1)
         double = recipe.accumulator == F64
         if not recipe.group:
-            return self._arithmetic(problem, 2 * inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
+            return self._arithmetic(problem, inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
         # Blocks set each group aside; where the rows are strided they share no loads.
         taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
@@ -246,8 +246,7 @@ class Sparse(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
         taps = self._taps(problem, facts)
-        # Beyond 64 taps the chunks are half as long.
-        return self._arithmetic(problem, ((1 if taps <= 64 else 2) * taps + 2.5) / machine.sum_rate, machine, double)
+        return self._arithmetic(problem, (taps + 2.5) / machine.sum_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem, facts))
