@@ -4,11 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench regret figures clean
 help:
 	@echo "make demo   filter a photograph, print the plan and the times, write a panel"
 	@echo "make test   run the tests (arguments: make test ARGS='-k boundary -x')"
 	@echo "make bench  time corr2d against OpenCV (arguments: make bench ARGS='--suite core')"
+	@echo "make regret how often the planner chooses the fastest method, on random work"
+	@echo "make figures  measure and draw docs/speed.svg and docs/roofline.svg"
 	@echo "make clean  remove the environment and everything built"
 
 demo: $(VENV)/.user
@@ -19,6 +21,12 @@ test: $(VENV)/.developer
 
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+regret: $(VENV)/.developer
+	$(BIN)/python benchmarks/regret.py $(ARGS)
+
+figures: $(VENV)/.developer
+	$(BIN)/python benchmarks/figures.py --out docs $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,7 +42,7 @@ $(VENV)/.user: $(BIN)/python $(NATIVE)
 # torch first and pinned: the range alone would fetch gigabytes of CUDA.
 $(VENV)/.developer: $(BIN)/python $(NATIVE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test,bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,test,bench,plot]'
 	@touch $@ $(VENV)/.user
 
 clean:
