@@ -12,12 +12,11 @@ os.environ["CORR2D_CACHE"] = _nowhere.name
 @pytest.fixture
 def unplanned():
     """As in a new process: no constants read, no plan made."""
-    from corr2d import _api, _cost, _plan
+    from corr2d import _cost, _plan
 
     def forget():
         _cost._machine = None
         _plan._kept.clear()
-        _api._known.clear()
 
     forget()
     yield

@@ -3,11 +3,13 @@
 import json
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import corr2d
+from corr2d import _cost
 from cases import BY_NAME, CASES, PHOTO, dense, gauss, pixels
 from corr2d._errors import Corr2dError, NoCandidateError, ShapeError
 from corr2d.engines import CANDIDATES
@@ -143,6 +145,20 @@ def test_choices_make_sense():
     assert corr2d.plan((28, 28), dense(3, 3)).method == "direct"
     for case in PLANNED:
         assert plan_of(case).method != "reference", case
+
+
+@pytest.mark.parametrize("constants", ["defaults", "slow sums", "slow transforms", "slow memory"])
+def test_the_choice_does_not_depend_on_threads(constants, monkeypatch, unplanned):
+    """Nor do the bits, then; whatever the machine's constants say."""
+    m = _cost.default_machine()
+    changes = {"slow sums": {"fma_rate": 1e9}, "slow transforms": {"transform_rate": 1e9}, "slow memory": {"bytes_rate": 1e8}}
+    monkeypatch.setattr(_cost, "_machine", replace(m, **changes.get(constants, {})))
+    methods = set()
+    for case in PLANNED[::4]:
+        chosen = {plan_of(case, threads=n).method for n in (1, 2, 7, 64)}
+        assert len(chosen) == 1, case
+        methods |= chosen
+    assert len(methods) >= 3
 
 
 def test_predictions_grow_with_the_work():

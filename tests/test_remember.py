@@ -1,5 +1,6 @@
 """What is remembered: by content, bounded in bytes, from many threads; plans and kernel facts among it."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from cases import dense, pixels
 from corr2d import _analysis, _plan
 from corr2d._errors import Corr2dError, NoCandidateError
 from corr2d._remember import Remembered, content
+from machine import run_python
 
 
 def test_equal_content_is_one_key_and_anything_else_another():
@@ -71,6 +73,22 @@ def test_all_threads_get_one_answer():
     assert kept.bytes == 10
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_the_child_of_a_fork_is_not_locked_out():
+    """A fork while another thread holds the lock: the child has the lock held and not the thread."""
+    code = """
+import os
+from corr2d._remember import Remembered
+kept = Remembered(100)
+with kept._lock:
+    child = os.fork()
+    if child == 0:
+        os._exit(kept.get("key", lambda: 7, lambda _: 1))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert run_python(code) == "7\n"
+
+
 def test_many_threads_stay_within_the_limit():
     """Whatever the order, the bytes are those of what is kept."""
     kept = Remembered(500)
@@ -91,7 +109,7 @@ def test_kernels_are_analysed_once(n, monkeypatch, unplanned):
     monkeypatch.setattr(_analysis, "_measure", lambda w, real=_analysis._measure: measured.append(w) or real(w))
     _analysis._kept.clear()
     image, kernel = pixels(140, 150), dense(n, n).copy()
-    first = corr2d.corr2d(image, kernel)
+    first = corr2d.plan(image, kernel)(image)
     corr2d.corr2d(image, kernel.copy())
     corr2d.plan((300, 300), kernel)
     assert len(measured) == 1

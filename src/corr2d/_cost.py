@@ -8,12 +8,12 @@ defaults below are scaled to the instruction set.
 
 from __future__ import annotations
 
-import threading
 import warnings
 from dataclasses import asdict, dataclass, replace
 
 from . import _constants, _native
 from ._problem import Problem
+from ._remember import Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,15 @@ class Machine:
     sum_rate: float = 16e9  # ... of a list of taps
     convert_rate: float = 8e9  # samples per second and core, gathered or converted into a padded tile
     load_rate: float = 40e9  # ... or row by row beside the direct sums
+    strided_rate: float = 1.2e9  # ... or by the transform, from interleaved channels and back
     row_overhead: float = 43e-9  # ... and what starting each of its rows costs
     bytes_rate: float = 15.8e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 28e9  # ... by all cores together
-    cache_bytes: float = 1.9e6  # of the last-level cache that an image may count on
+    cache_bytes: float = 3e6  # of the last-level cache that an image may count on
     transform_rate: float = 24.5e9  # flop per second and core of the compiled transforms, two tiles at a time
-    fft_rate: float = 14e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    fft_overhead: float = 1.35e-4  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
-    tile_overhead: float = 66e-6  # per tile of scipy.fft: Python, copies of small pieces
+    fft_rate: float = 13.8e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    fft_overhead: float = 5e-5  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
+    tile_overhead: float = 3.3e-4  # per tile of scipy.fft: Python, copies of small pieces
     call_overhead: float = 5.4e-6  # one native call
     wake_overhead: float = 20e-6  # one more thread joining in
     exact_rate: float = 1.9e8  # taps per second and core of the 128-bit loops
@@ -55,12 +56,12 @@ def default_machine() -> Machine:
     """The constants of a machine that was not calibrated."""
     default, share = Machine(), _WIDTH[_native.isa()]
     scaled = {name: getattr(default, name) * share for name in _VECTORIZED}
-    scaled |= {name: getattr(default, name) * max(share, 0.5) for name in ("convert_rate", "load_rate")}
+    scaled |= {name: getattr(default, name) * max(share, 0.5) for name in ("convert_rate", "load_rate", "strided_rate")}
     return replace(default, **scaled)
 
 
 _machine: Machine | None = None
-_reading = threading.Lock()
+_reading = Lock()
 
 
 def machine() -> Machine:

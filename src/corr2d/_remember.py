@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -27,6 +28,24 @@ def content(array: np.ndarray) -> Hashable:
     return array.dtype.char, array.shape, sha256(np.ascontiguousarray(array), usedforsecurity=False).digest()
 
 
+class Lock:
+    """A lock that is free in the child of a fork, whoever held it in the parent: its thread is not there."""
+
+    def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Remembered(Generic[T]):
     """The least recently used are forgotten once all together exceed `limit` bytes.
 
@@ -38,7 +57,7 @@ class Remembered(Generic[T]):
         self.limit = limit
         self.bytes = 0
         self._kept: OrderedDict[Any, tuple[T, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
         """The answer for `key`: kept, or made now; `size` says what keeping it costs."""

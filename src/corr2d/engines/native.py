@@ -311,7 +311,9 @@ class Transform(_Native):
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         seconds = min(self._pair_seconds(problem, facts, machine, n) for n in self.sizes if n > max(problem.span) * 4 / 3)
-        return seconds + (problem.pixels + problem.outputs) / machine.convert_rate
+        # Interleaved channels are taken apart: every tile touches all of their memory.
+        rate = machine.convert_rate if problem.channel_axis is None else machine.strided_rate
+        return seconds + (problem.pixels + problem.outputs) / rate
 
     def _pair_seconds(self, problem: Problem, facts: KernelFacts, m: Machine, n: int) -> float:
         """Core-seconds of all transforms with tiles of n x n."""
