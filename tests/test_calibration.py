@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -172,6 +173,21 @@ def test_the_file_is_read_once_and_not_by_importing(cache):
         print(_cost._machine.reference_rate)
     """
     assert run_python("\n".join(line.strip() for line in code.splitlines())).split() == ["True", "False", "123000.0"]
+
+
+def test_threads_that_plan_at_once_use_the_same_constants(cache, monkeypatch):
+    """Nobody plans with the defaults while another is still reading."""
+    store(reference_rate=123e3)
+    load = _constants.load
+
+    def slowly(defaults):
+        time.sleep(0.05)
+        return load(defaults)
+
+    monkeypatch.setattr(_constants, "load", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        machines = set(pool.map(lambda _: _cost.machine(), range(8)))
+    assert [m.reference_rate for m in machines] == [123e3]
 
 
 BROKEN = {

@@ -71,22 +71,26 @@ def machine() -> Machine:
     global _machine
     if _machine is None:
         with _reading:
-            if _machine is not None:
-                return _machine
-            _machine = default_machine()
-            try:
-                stored = _constants.load(asdict(_machine))
-            except _constants.UnusableError as reason:
-                stored = None
-                warnings.warn(
-                    f"the constants measured on this machine are left aside, for {reason}; plans use the defaults. "
-                    "Measure again with `corr2d calibrate`, or remove the file with `corr2d calibrate --reset`",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-            if stored:
-                _machine = Machine(**stored)
+            if _machine is None:
+                _machine, trouble = _read()
+                if trouble:
+                    warnings.warn(
+                        f"the constants measured on this machine are left aside, for {trouble}; plans use the defaults. "
+                        "Measure again with `corr2d calibrate`, or remove the file with `corr2d calibrate --reset`",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
     return _machine
+
+
+def _read() -> tuple[Machine, str]:
+    """The constants, and what was wrong with the file."""
+    default = default_machine()
+    try:
+        stored = _constants.load(asdict(default))
+    except _constants.UnusableError as reason:
+        return default, str(reason)
+    return Machine(**stored) if stored else default, ""
 
 
 # How two things that happen at once share their time: 1 would be one after the other, infinity the
