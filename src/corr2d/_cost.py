@@ -22,25 +22,25 @@ class Machine:
 
     fma_rate: float = 49e9  # float32 multiply-adds per second and core that the direct blocks reach
     integer_rate: float = 79e9  # ... of their 16-bit sums
-    flush_taps: float = 1.6  # taps that adding a group of kernel rows to memory costs
-    column_rate: float = 28e9  # multiply-adds ... of the first pass of a separable kernel
+    flush_taps: float = 1.0  # taps that adding a group of kernel rows to memory costs
+    column_rate: float = 30e9  # multiply-adds ... of the first pass of a separable kernel
     row_rate: float = 20e9  # ... of its second pass, where every tap is an unaligned load
-    sum_rate: float = 16e9  # ... of a list of taps
+    sum_rate: float = 21e9  # ... of a list of taps
     convert_rate: float = 8e9  # samples per second and core, gathered or converted into a padded tile
     load_rate: float = 40e9  # ... or row by row beside the direct sums
-    strided_rate: float = 1.2e9  # ... or by the transform, from interleaved channels and back
-    row_overhead: float = 43e-9  # ... and what starting each of its rows costs
-    bytes_rate: float = 15.8e9  # bytes moved to or from memory per second and core
-    bytes_rate_all: float = 28e9  # ... by all cores together
-    cache_bytes: float = 3e6  # of the last-level cache that an image may count on
-    transform_rate: float = 24.5e9  # flop per second and core of the compiled transforms, two tiles at a time
-    fft_rate: float = 13.8e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    fft_overhead: float = 5e-5  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
-    tile_overhead: float = 3.3e-4  # per tile of scipy.fft: Python, copies of small pieces
-    call_overhead: float = 5.4e-6  # one native call
-    wake_overhead: float = 20e-6  # one more thread joining in
+    strided_rate: float = 1.4e9  # ... or by the transform, from interleaved channels and back
+    row_overhead: float = 40e-9  # ... and what starting each of its rows costs
+    bytes_rate: float = 17e9  # bytes moved to or from memory per second and core
+    bytes_rate_all: float = 35e9  # ... by all cores together
+    cache_bytes: float = 2e6  # of the last-level cache that an image may count on
+    transform_rate: float = 25.5e9  # flop per second and core of the compiled transforms, two tiles at a time
+    fft_rate: float = 12e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    fft_overhead: float = 1.5e-5  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
+    tile_overhead: float = 3.4e-4  # per tile of scipy.fft: Python, copies of small pieces
+    call_overhead: float = 5.2e-6  # one native call
+    wake_overhead: float = 14e-6  # one more thread joining in
     exact_rate: float = 1.9e8  # taps per second and core of the 128-bit loops
-    reference_rate: float = 1.9e6  # taps per second of the loops in Python
+    reference_rate: float = 2.7e6  # taps per second of the loops in Python
 
     def threads_for(self, seconds: float, asked: int) -> int:
         """Threads that pay for work of `seconds` on one core: each takes twice what waking it costs."""
