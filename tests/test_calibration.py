@@ -66,7 +66,7 @@ def test_the_fit_recovers_known_constants(predictions):
     truth = replace(truth, bytes_rate_all=1.7 * truth.bytes_rate)
     found = fit([(p, p(truth)) for p in predictions], default_machine())
     for name, value in asdict(truth).items():
-        tolerance = 1.3 if name in ("flush_taps", "bytes_rate_all", "row_overhead") else 1.1
+        tolerance = 1.5 if name in ("flush_taps", "load_rate") else 1.1  # little depends on these two
         assert 1 / tolerance < getattr(found, name) / value < tolerance, name
 
 
@@ -98,7 +98,7 @@ def test_every_constant_is_felt_by_a_probe(predictions):
     for name in DEFAULTS:
         more = replace(m, **{name: 1.01 * getattr(m, name)})
         felt = [abs(math.log(p(more) / p(m))) for p, probe in zip(predictions, PROBES, strict=True) if name in probe.feels.split()]
-        assert max(felt) > 0.03 * math.log(1.01), name
+        assert max(felt) > 0.02 * math.log(1.01), name
 
 
 def test_measuring_forgives_disturbances_and_stops_in_time():

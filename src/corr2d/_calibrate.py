@@ -107,7 +107,7 @@ PROBES = (
     Probe("transform_rate", (48, 48), (9, 9), method="fft"),
     Probe("strided_rate", (512, 768, 3), (25, 25), method="fft", options={"channel_axis": -1}),
     Probe("fft_rate", (512, 512), (31, 31), method="fft", dtype="complex64", threads=2),
-    Probe("fft_overhead", (4, 40, 40), (5, 5), method="fft", form="mixing", threads=2),
+    Probe("tile_overhead", (4, 40, 40), (5, 5), method="fft", form="mixing", threads=2),
     Probe("tile_overhead", (24, 40, 40), (5, 5), method="fft", dtype="complex64", threads=2),
     Probe("exact_rate", (64, 64), (3, 3), form="huge", dtype="int64"),
     Probe("reference_rate", (12, 12), (3, 3), method="reference"),

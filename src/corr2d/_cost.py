@@ -35,7 +35,6 @@ class Machine:
     cache_bytes: float = 2e6  # of the last-level cache that an image may count on
     transform_rate: float = 25.5e9  # flop per second and core of the compiled transforms, two tiles at a time
     fft_rate: float = 12e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    fft_overhead: float = 1.5e-5  # of a call of scipy.fft: threads started, the kernel's spectrum looked up
     tile_overhead: float = 3.4e-4  # per tile of scipy.fft: Python, copies of small pieces
     call_overhead: float = 5.2e-6  # one native call
     wake_overhead: float = 14e-6  # one more thread joining in

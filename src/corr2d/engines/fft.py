@@ -54,7 +54,7 @@ class FFT:
         n = ly * lx
         flops = 2.5 * n * math.log2(n) * (inputs + outputs) + 8 * n * inputs * outputs
         overhead = machine.tile_overhead * (8 + inputs + outputs) / 10  # a little more for every channel
-        return machine.fft_overhead + tiles * problem.planes * (flops / machine.fft_rate * item / 4 + overhead)
+        return tiles * problem.planes * (flops / machine.fft_rate * item / 4 + overhead)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return _Transform(problem, facts)
