@@ -81,6 +81,23 @@ bool same_word(PyObject* word, PyObject* constant) {
     return true;
 }
 
+void mix(std::size_t& hash, std::size_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 29;
+}
+
+// Words that are the same have the same hash.
+void mix_word(std::size_t& hash, PyObject* word, int depth = 0) {
+    if (PyUnicode_CheckExact(word) || PyLong_CheckExact(word) || PyFloat_CheckExact(word)) {
+        mix(hash, static_cast<std::size_t>(PyObject_Hash(word)));
+    } else if (PyTuple_CheckExact(word)) {
+        if (depth == 2) return;  // no good word is nested deeper
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(word); ++i) mix_word(hash, PyTuple_GET_ITEM(word, i), depth + 1);
+    } else {
+        mix(hash, reinterpret_cast<std::size_t>(word) >> 4);
+    }
+}
+
 // corr2d.Kernel, once one was seen. It is frozen; what counts of it are its weights, anchor, bias.
 PyTypeObject* kernel_type = nullptr;
 PyObject *weights_name, *anchor_name, *bias_name;
@@ -126,22 +143,16 @@ struct Call {
     }
 
 private:
-    // Of the shapes and the weights; words are compared only.
     std::size_t hashed() const {
-        std::uint64_t h = 0;
-        auto mix = [&h](std::uint64_t word) {
-            h = (h ^ word) * 0x9e3779b97f4a7c15u;
-            h ^= h >> 29;
-        };
-        mix(static_cast<std::uint64_t>(type_code(image)));
-        for (int a = 0; a < PyArray_NDIM(image); ++a) mix(static_cast<std::uint64_t>(PyArray_DIM(image, a)));
-        const char* p = PyArray_BYTES(kernel);
+        std::size_t h = static_cast<std::size_t>(type_code(image));
+        for (int a = 0; a < PyArray_NDIM(image); ++a) mix(h, static_cast<std::size_t>(PyArray_DIM(image, a)));
         const std::size_t bytes = static_cast<std::size_t>(PyArray_NBYTES(kernel));
-        for (std::size_t i = 0; i < bytes; i += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, p + i, std::min<std::size_t>(8, bytes - i));
-            mix(word);
+        for (std::size_t i = 0; i < bytes; i += sizeof(std::size_t)) {
+            std::size_t some = 0;
+            std::memcpy(&some, PyArray_BYTES(kernel) + i, std::min(sizeof some, bytes - i));
+            mix(h, some);
         }
+        for (PyObject* word : words) mix_word(h, word);
         return h;
     }
 };
