@@ -19,6 +19,7 @@
 #include "exact.hpp"
 #include "isa.hpp"
 #include "pool.hpp"
+#include "recall.hpp"
 
 namespace nb = nanobind;
 
@@ -113,6 +114,7 @@ public:
         if (!sixteens_.empty()) return sixteens_.data();
         return integers_.data();
     }
+    std::size_t bytes() const { return floats_.size() * 4 + doubles_.size() * 8 + integers_.size() * 8 + sixteens_.size() * 2; }
 
 private:
     std::vector<float> floats_;
@@ -194,6 +196,9 @@ bool signal_came() {
     return PyErr_CheckSignals() != 0;
 }
 
+bool never() { return false; }
+constexpr i64 kBriefTaps = 400'000;
+
 class Filter {
 public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
@@ -251,8 +256,11 @@ public:
     }
 
     void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
-        const Inside inside;
         Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
+        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes);
+    }
+
+    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes) const {
         Call call;
         Job& job = call.job;
         job.method = method_;
@@ -260,12 +268,12 @@ public:
         job.boundary = boundary_;
         job.group = group_;
         job.transform = transform_;
-        if (accumulator_ == Accumulator::u16) job.integers = integers(in.view.dtype, to.view.dtype);
+        if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
         job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
-        job.in = in.view;
-        job.out = to.view;
+        job.in = in;
+        job.out = out;
         job.y = y_;
         job.x = x_;
         job.y.in = job.in.rows;
@@ -291,14 +299,15 @@ public:
         for (int a = 0; a < job.in.lead; ++a)
             if (job.in.shape[a] != job.out.shape[a]) throw std::invalid_argument("image and out differ in their leading axes");
         if (job.out.dtype == DType::b1 || job.out.swapped) throw std::invalid_argument("out has a sample type that is not written");
-        merge_lanes(job, in.itemsize(), to.itemsize());
+        merge_lanes(job, in_item, out_item);
         job.planes = 1;
         for (int a = 0; a < job.in.lead; ++a) job.planes *= job.in.shape[a];
         if (job.planes == 0 || job.lanes == 0 || job.y.out == 0 || job.x.out == 0) return;
         if (boundary_ != Boundary::constant && (job.y.in == 0 || job.x.in == 0))
             throw std::invalid_argument("an empty image has no border pixels to extend");
-        const i64 out_bytes = job.planes * job.lanes * job.y.out * job.x.out * to.itemsize();
-        job.stopped = &Pool::stopped;
+        const i64 out_bytes = job.planes * job.lanes * job.y.out * job.x.out * out_item;
+        const bool brief = threads <= 1 && is_brief(job);
+        job.stopped = brief ? &never : &Pool::stopped;
         job.stream = out_bytes >= stream_bytes;
         if (threads < 1) threads = 1;
         if (accumulator_ == Accumulator::i128) {
@@ -310,8 +319,11 @@ public:
         }
         // Many threads with large tiles would take more memory than the calls may.
         threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + kMemory / job.arena_bytes));
-        bool finished;
-        {
+        bool finished = true;
+        if (brief) {
+            for (i64 i = 0; i < job.planes * job.bands; ++i) Call::task(&call, i);
+        } else {
+            const Inside inside;
             nb::gil_scoped_release release;
             finished = Pool::shared().run(job.planes * job.bands, threads, &Call::task, &call, &signal_came);
         }
@@ -319,7 +331,24 @@ public:
         if (call.out_of_memory) throw std::bad_alloc();
     }
 
+    std::size_t bytes() const {
+        return dense_.bytes() + column_.bytes() + row_.bytes() + listed_.bytes() + twiddles_.bytes() + re_.bytes() + im_.bytes() +
+               wide_.size() * sizeof(double) + taps_.size() * sizeof(Tap);
+    }
+
 private:
+    // Work of less than about 20 microseconds: handing the GIL over and looking for signals
+    // would cost a tenth of it.
+    bool is_brief(const Job& job) const {
+        if (method_ == Method::fft || accumulator_ == Accumulator::i128) return false;
+        const i64 taps = method_ == Method::separable ? y_.taps + x_.taps : method_ == Method::taps ? 4 * job.weights.count : inputs_ * y_.taps * x_.taps;
+        const i64 pixels = job.y.in * job.x.in * inputs_, outputs = job.y.out * job.x.out * outputs_;
+        const i64 planes = job.planes * job.lanes;
+        // Each factor is small before they are multiplied: a broadcast image may be of any size.
+        return taps < kBriefTaps && planes < kBriefTaps && outputs < kBriefTaps && pixels < kBriefTaps &&
+               planes * (outputs * (taps + 8) + 8 * pixels) < kBriefTaps;
+    }
+
     // How sums modulo 2^16 of these samples are read and rounded to those.
     Integers integers(DType in, DType out) const {
         const i64 least = in == DType::s8 ? -128 : 0, most = in == DType::u8 ? 255 : in == DType::s8 ? 127 : 1;
@@ -425,6 +454,27 @@ private:
 };
 
 }  // namespace
+
+const void* filter_of(PyObject* object) {
+    return nb::isinstance<Filter>(object) ? nb::inst_ptr<Filter>(object) : nullptr;
+}
+
+std::size_t filter_bytes(const void* filter) { return static_cast<const Filter*>(filter)->bytes(); }
+
+bool run_filter(const void* filter, const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes) {
+    try {
+        static_cast<const Filter*>(filter)->compute(in, in_item, out, out_item, threads, stream_bytes);
+        return true;
+    } catch (nb::python_error& error) {
+        error.restore();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    }
+    return false;
+}
+
 }  // namespace corr2d
 
 NB_MODULE(_native, m) {
@@ -439,6 +489,7 @@ NB_MODULE(_native, m) {
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"), nb::arg("sparse"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
+    if (!add_recall(m.ptr())) throw nb::python_error();
     m.def("isa", [] { return std::string(chosen_isa()->name); });
     m.def("available_isas", [] {
         std::vector<std::string> names;

@@ -1,24 +1,55 @@
 #include "pool.hpp"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 namespace corr2d {
 
+namespace {
+
 using Clock = std::chrono::steady_clock;
 
-struct Pool::Work {
+// Reading the exact clock takes as long as computing a few vectors; for this a tick will do.
+std::int64_t coarse_milliseconds() {
+#ifdef CLOCK_MONOTONIC_COARSE
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return static_cast<std::int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+#else
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch()).count();
+#endif
+}
+
+// Looks about for a moment: whoever waits here is usually answered within microseconds, and
+// going to sleep and being woken costs as much as a small filter. False: nothing came.
+template <class Condition>
+bool soon(Condition condition) {
+    const auto until = Clock::now() + std::chrono::microseconds(40);
+    do {
+        for (int i = 0; i < 16; ++i) {
+            if (condition()) return true;
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        }
+    } while (Clock::now() < until);
+    return false;
+}
+
+}  // namespace
+
+struct alignas(8) Pool::Work {
     std::int64_t count;
     Task task;
     void* context;
     Poll poll;
-    int helpers_wanted;
-    int helping = 0;  // under the pool's mutex
-    std::atomic<std::int64_t> next{0};
+    std::int64_t last_poll = coarse_milliseconds();
     std::atomic<bool> cancelled{false};
-    Clock::time_point last_poll = Clock::now();
+    alignas(64) std::atomic<std::int64_t> next{0};
 
     bool exhausted() const { return next.load(std::memory_order_relaxed) >= count; }
     bool step() {
@@ -30,8 +61,8 @@ struct Pool::Work {
     // On the caller's thread: has a signal come since the last look, 50 ms ago or more?
     bool interrupted() {
         if (cancelled.load(std::memory_order_relaxed)) return true;
-        const auto now = Clock::now();
-        if (now - last_poll < std::chrono::milliseconds(50)) return false;
+        const std::int64_t now = coarse_milliseconds();
+        if (now - last_poll < 50) return false;
         last_poll = now;
         if (!poll()) return false;
         cancelled.store(true, std::memory_order_relaxed);
@@ -63,48 +94,39 @@ Pool& Pool::shared() {
 }
 
 void Pool::grow(int workers) {
-    while (static_cast<int>(workers_.size()) < workers && !closing_) {
+    workers = std::min(workers, kMost);
+    if (count_.load(std::memory_order_acquire) >= workers) return;
+    std::lock_guard<std::mutex> lock(growing_);
+    for (int n = count_.load(); n < workers && !closing_.load(); ++n) {
         try {
-            workers_.emplace_back([this] { work(); });
+            workers_[n].thread = std::thread([this, n] { work(workers_[n]); });
         } catch (const std::system_error&) {
             return;  // the system gives no more threads: those that are there do the work
         }
+        count_.store(n + 1, std::memory_order_release);
     }
 }
 
-void Pool::work() {
-    std::unique_lock<std::mutex> lock(mutex_);
+void Pool::work(Worker& worker) {
     for (;;) {
-        Work* work = nullptr;
-        for (Work* w : queue_)
-            if (w->helping < w->helpers_wanted && !w->exhausted()) {
-                work = w;
-                break;
-            }
-        if (work) {
-            ++work->helping;
-            lock.unlock();
-            own_work = work;
-            while (work->step()) {
-            }
-            own_work = nullptr;
-            lock.lock();
-            if (--work->helping == 0) done_.notify_all();
+        std::uintptr_t mail = kAwake;
+        if (!soon([&] { return (mail = worker.mail.load(std::memory_order_acquire)) != kAwake; })) {
+            mail = kAwake;
+            if (worker.mail.compare_exchange_strong(mail, kAsleep)) worker.mail.wait(kAsleep);
+            continue;  // there is mail, or there was
+        }
+        if (mail == kClosed) return;
+        if (mail == kAsleep) {  // woken for nothing
+            worker.mail.wait(kAsleep);
             continue;
         }
-        if (closing_) return;
-        // A caller in a loop comes back within microseconds, and waking a sleeper costs
-        // as much as a small filter: look about for a moment before going to sleep.
-        const std::int64_t seen = posted_.load(std::memory_order_acquire);
-        lock.unlock();
-        const auto until = Clock::now() + std::chrono::microseconds(30);
-        while (posted_.load(std::memory_order_acquire) == seen && Clock::now() < until) {
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
+        if (!worker.mail.compare_exchange_strong(mail, mail | kTaken, std::memory_order_acquire)) continue;  // taken back
+        own_work = reinterpret_cast<Work*>(mail);
+        while (own_work->step()) {
         }
-        lock.lock();
-        wake_.wait(lock, [&] { return closing_ || posted_.load(std::memory_order_relaxed) != seen; });
+        own_work = nullptr;
+        worker.mail.store(kAwake, std::memory_order_release);
+        worker.mail.notify_all();  // its caller may have gone to sleep
     }
 }
 
@@ -113,44 +135,57 @@ bool Pool::stopped() {
     return is_caller ? own_work->interrupted() : own_work->cancelled.load(std::memory_order_relaxed);
 }
 
-bool Pool::run(std::int64_t count, int threads, Task task, void* context, Poll poll) {
-    const int helpers = std::max(0, static_cast<int>(std::min<std::int64_t>(threads, count)) - 1);
-    Work work{count, task, context, poll, helpers};
-    if (helpers) {
-        {
-            std::lock_guard<std::mutex> lock(mutex_);
-            grow(helpers);
-            queue_.push_back(&work);
-            posted_.fetch_add(1, std::memory_order_release);
-        }
-        if (helpers == 1)
-            wake_.notify_one();
-        else
-            wake_.notify_all();
+// Asks up to `wanted` idle workers to join; how many it asked.
+int Pool::recruit(Work& work, int wanted, std::uint16_t* recruits) {
+    int asked = 0;
+    for (int n = 0; n < count_.load(std::memory_order_acquire) && asked < wanted; ++n) {
+        std::uintptr_t mail = workers_[n].mail.load(std::memory_order_relaxed);
+        if (mail != kAwake && mail != kAsleep) continue;
+        if (!workers_[n].mail.compare_exchange_strong(mail, reinterpret_cast<std::uintptr_t>(&work))) continue;
+        if (mail == kAsleep) workers_[n].mail.notify_all();
+        recruits[asked++] = static_cast<std::uint16_t>(n);
     }
+    return asked;
+}
+
+bool Pool::run(std::int64_t count, int threads, Task task, void* context, Poll poll) {
+    const int helpers = std::min(kMost, std::max(0, static_cast<int>(std::min<std::int64_t>(threads, count)) - 1));
+    Work work{count, task, context, poll};
+    std::uint16_t recruits[kMost];
+    int asked = 0;
+    if (helpers) grow(helpers);
     own_work = &work;
     is_caller = true;
-    while (work.step() && !work.interrupted()) {
-    }
+    do {  // those that are busy with other calls may be free later
+        if (asked < helpers && !work.exhausted()) asked += recruit(work, helpers - asked, recruits + asked);
+    } while (work.step() && !work.interrupted());
     own_work = nullptr;
     is_caller = false;
-    if (helpers) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        queue_.erase(std::find(queue_.begin(), queue_.end(), &work));
-        done_.wait(lock, [&] { return work.helping == 0; });
+    const std::uintptr_t posted = reinterpret_cast<std::uintptr_t>(&work);
+    for (int n = 0; n < asked; ++n) {
+        std::atomic<std::uintptr_t>& mail = workers_[recruits[n]].mail;
+        std::uintptr_t unread = posted;
+        if (mail.compare_exchange_strong(unread, kAwake)) continue;  // it never came, nor is it waited for
+        auto done = [&] { return mail.load(std::memory_order_acquire) != (posted | kTaken); };
+        if (!soon(done))
+            while (!done()) mail.wait(posted | kTaken);
     }
     return !work.cancelled.load(std::memory_order_relaxed);
 }
 
 void Pool::shutdown() {
-    std::vector<std::thread> workers;
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        closing_ = true;
-        workers.swap(workers_);
+    std::lock_guard<std::mutex> lock(growing_);
+    closing_ = true;
+    for (int n = 0; n < count_.load(); ++n) {
+        std::uintptr_t mail = workers_[n].mail.load();
+        while (!((mail == kAwake || mail == kAsleep) && workers_[n].mail.compare_exchange_strong(mail, kClosed))) {
+            if (mail != kAwake && mail != kAsleep) workers_[n].mail.wait(mail);
+            mail = workers_[n].mail.load();
+        }
+        workers_[n].mail.notify_all();
     }
-    wake_.notify_all();
-    for (std::thread& t : workers) t.join();
+    for (int n = 0; n < count_.load(); ++n) workers_[n].thread.join();
+    count_ = 0;
 }
 
 }  // namespace corr2d

@@ -1,11 +1,9 @@
 // Threads that outlive calls: created on first need, asleep between calls, gone at exit.
 #pragma once
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 namespace corr2d {
 
@@ -31,15 +29,24 @@ public:
     struct Work;
 
 private:
-    void work();
-    void grow(int workers);
+    // A worker's mail says what it does: one of the constants below, the work that it is to
+    // join (an address), or, with kTaken, that it has joined. Only the worker itself turns
+    // kAwake into kAsleep and joins; only the caller whose work it is takes work back.
+    static constexpr std::uintptr_t kAwake = 0, kAsleep = 2, kClosed = 4, kTaken = 1;
+    struct alignas(64) Worker {
+        std::atomic<std::uintptr_t> mail{kAwake};
+        std::thread thread;
+    };
+    static constexpr int kMost = 256;
 
-    std::mutex mutex_;
-    std::condition_variable wake_, done_;
-    std::vector<std::thread> workers_;
-    std::vector<Work*> queue_;
-    std::atomic<std::int64_t> posted_{0};
-    bool closing_ = false;
+    static void work(Worker& worker);
+    void grow(int workers);
+    int recruit(Work& work, int wanted, std::uint16_t* recruits);
+
+    Worker workers_[kMost];
+    std::atomic<int> count_{0};  // of workers that are there
+    std::mutex growing_;
+    std::atomic<bool> closing_{false};
 };
 
 }  // namespace corr2d

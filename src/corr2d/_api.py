@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import sys
+from typing import Any
 
 import numpy as np
 
-from . import _arrays
+from . import _arrays, _native
 from ._errors import OptionError, ShapeError
 from ._plan import Plan, get_threads, make_plan
 from ._problem import normalise, read_kernel, turn
+from .engines.native import STREAM_BYTES
+
+_OPTIONS = ("padding", "boundary", "fill", "anchor", "stride", "dilation", "channel_axis", "dtype")
 
 
 def corr2d(
@@ -92,11 +96,9 @@ def corr2d(
     array([[19., 25.],
            [37., 43.]])
     """
-    return _apply(
-        image, kernel, out, method, threads, False,
-        padding=padding, boundary=boundary, fill=fill, anchor=anchor, stride=stride, dilation=dilation,
-        channel_axis=channel_axis, dtype=dtype,
-    )  # fmt: skip
+    words = (False, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    result = _native.recall(get_threads, image, kernel, out, words)
+    return _apply(image, kernel, out, words) if result is None else result
 
 
 def convolve2d(
@@ -128,11 +130,9 @@ def convolve2d(
     >>> convolve2d(spot, [[1, 2, 3]], padding="same")[1]
     array([1., 2., 3.])
     """
-    return _apply(
-        image, kernel, out, method, threads, True,
-        padding=padding, boundary=boundary, fill=fill, anchor=anchor, stride=stride, dilation=dilation,
-        channel_axis=channel_axis, dtype=dtype,
-    )  # fmt: skip
+    words = (True, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    result = _native.recall(get_threads, image, kernel, out, words)
+    return _apply(image, kernel, out, words) if result is None else result
 
 
 def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "auto", threads: int | None = None, **options: Any) -> Plan:
@@ -170,10 +170,9 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
             raise OptionError(f"image_dtype={image_dtype!r} was given with an image, which has a dtype of its own; leave it out")
         source = _arrays.take(image)
         shape, image_type, home = source.data.shape, source.dtype, source.home
-    known = {"padding", "boundary", "fill", "anchor", "stride", "dilation", "channel_axis", "dtype"}
-    unknown = sorted(set(options) - known)
+    unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
-        raise TypeError(f"plan() got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(known))}")
+        raise TypeError(f"plan() got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(_OPTIONS))}")
     return _planned(shape, image_type, home, kernel, method, threads, False, options)
 
 
@@ -181,62 +180,35 @@ def _is_shape(image: Any) -> bool:
     return isinstance(image, (tuple, list)) and bool(image) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in image)
 
 
-class _Known(NamedTuple):
-    """A plan that was made for exactly these words, and what a call needs to know of it."""
-
-    plan: Plan
-    out_shape: tuple[int, ...]
-    out_dtype: np.dtype
-
-
-# A filter of a small image takes microseconds: fewer than reading the arguments anew. So a
-# call with the words, shapes and weights of an earlier one goes straight to its plan.
-_known: dict[tuple, _Known] = {}
-_KNOWN_CALLS, _KNOWN_TAPS = 512, 1024
-
-
-def _apply(image, kernel, out, method, threads, turned, **options):
-    key = None
-    if type(image) is np.ndarray and type(kernel) is np.ndarray and kernel.size <= _KNOWN_TAPS:
-        words = (*options.values(), method, threads)
-        # 1, 1.0 and True are the same key and not the same words.
-        spelled = tuple([repr(w) if type(w) is tuple else type(w) for w in words])
-        weights = kernel.dtype
-        key = (
-            image.shape, image.dtype, kernel.shape, weights.char, weights.byteorder, kernel.tobytes(),
-            turned, get_threads(), words, spelled,
-        )  # fmt: skip
-        try:
-            known = _known.get(key)
-        except TypeError:  # lists as options
-            known = key = None
-        if known is not None:
-            return _run_known(known, image, out)
-    source = _arrays.take(image)
-    plan = _planned(source.data.shape, source.dtype, source.home, kernel, method, threads, turned, options)
+def _apply(image, kernel, out, words):
+    """A call that is not known yet: planned, run, and known from then on (native/recall.cpp)."""
+    turned, *options, method, threads = words
+    asked = get_threads() if threads is None else threads
+    is_kernel = _is_kernel(kernel)
+    knowable = type(image) is np.ndarray and (type(kernel) is np.ndarray or is_kernel)
+    like = image
+    if knowable:
+        # Snapshots: another thread may write to the kernel, or reshape the image, meanwhile.
+        like, kernel = image.view(), kernel if is_kernel else kernel.copy()
+    source = _arrays.take(like)
+    plan = _planned(
+        source.data.shape, source.dtype, source.home, kernel, method, asked, turned, dict(zip(_OPTIONS, options, strict=True))
+    )  # fmt: skip
     result = plan.run(source, image, out)
-    if key is not None and "bfloat16" not in (plan.problem.image_dtype, plan.problem.out_dtype):
-        if len(_known) >= _KNOWN_CALLS:
-            _known.clear()
-        _known[key] = _Known(plan, plan.problem.out_shape, np.dtype(plan.problem.out_dtype))
+    if knowable:
+        # A plan that uses fewer threads than it may is the same whatever the default is.
+        default = asked if threads is None and plan.threads == asked else 0
+        _native.remember(
+            like, kernel, words, plan, getattr(plan._run, "filter", None), result, plan.problem.channel_axis or 0,
+            plan.threads, default, STREAM_BYTES,
+        )  # fmt: skip
     return result
 
 
-def _run_known(known: _Known, image: np.ndarray, out: Any) -> Any:
-    plan, shape, dtype = known
-    if out is None:
-        out = np.empty(shape, dtype)
-    elif not (
-        type(out) is np.ndarray
-        and out.shape == shape
-        and out.dtype is dtype
-        and out.flags.c_contiguous
-        and out.flags.writeable
-        and not np.may_share_memory(image, out)
-    ):
-        return plan.run(_arrays.take(image), image, out)
-    plan.compute(image, out)
-    return out
+def _is_kernel(value: Any) -> bool:
+    """Whether this is a `Kernel`; its module is not loaded on anyone's behalf."""
+    module = sys.modules.get(f"{__package__}.kernel")
+    return module is not None and type(value) is module.Kernel
 
 
 def _planned(shape, image_dtype, home, kernel, method, threads, turned, options) -> Plan:

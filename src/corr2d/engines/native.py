@@ -183,6 +183,9 @@ class _Native:
                 out = parts[..., 0, :, :]
             native.run(image, out, image_bfloat, out_bfloat, threads, STREAM_BYTES)
 
+        # What calls that are known go to, past all of this (native/recall.cpp).
+        views = mixing or problem.complex_image or problem.complex_result or image_bfloat or out_bfloat
+        run.filter = None if views else native
         return run
 
 
