@@ -62,15 +62,23 @@ struct Weights {
     const double* bias;  // one per output channel
 };
 
-// The transform that Method::fft uses: tiles of n x n samples, rows `pitch` apart.
+// The transform that Method::fft uses: along each axis a few passes, of `radix` points that lie
+// `apart`, the twiddle factors of each in the accumulator's type.
+struct Pass {
+    i64 radix, apart;
+    const void* twiddles;
+};
+struct Fourier {
+    i64 n;
+    Pass passes[5];
+};
 enum class Rounding : std::uint8_t { never, if_integers, always };  // of results to integers
 struct Transform {
-    i64 n, pitch;
-    const void* twiddles;
-    const void *re, *im;  // the kernel's spectrum
-    int exponent;         // the kernel was scaled by 2^-exponent
+    Fourier y, x;
+    const void* spectrum;  // the kernel's
+    int exponent;          // the kernel was scaled by 2^-exponent
     Rounding rounding;
-    int places;           // ... to integers times 2^-places
+    int places;            // ... to integers times 2^-places
 };
 
 // How sums modulo 2^16 are read: (sum - lowest) is what it exceeds the least possible sum by,
@@ -102,6 +110,7 @@ struct Job {
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
     i64 band_rows, bands;
+    i64 workers;         // fft: threads that take bands in turn
     i64 tile_cols, edge_cols;  // edge: of tiles that are copied although rows may be read in place
     std::size_t arena_bytes;
 
@@ -114,8 +123,9 @@ struct Isa {
     const char* name;
     void (*block)(Job&, int threads);                        // choose tiles
     void (*band)(const Job&, i64 index, char* arena);        // compute band `index` of planes * bands
-    // A kernel laid out in the planes re, im becomes its spectrum.
-    void (*spectrum)(double* re, double* im, i64 n, i64 pitch, const double* twiddles);
+    // The spectrum of a kernel, given a transform of doubles and aligned memory of spectrum_bytes.
+    void (*spectrum)(const Transform&, const Axis& y, const Axis& x, const double* weights, bool single, char* memory, void* to);
+    std::size_t (*spectrum_bytes)(i64 ny, i64 nx);
     double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
 };
 

@@ -106,7 +106,7 @@ static void block_as(Job& job, int threads) {
 
 static void block(Job& job, int threads) {
     if (job.method == Method::fft)
-        block_transform(job);
+        block_transform(job, threads);
     else if (job.accumulator == Accumulator::f32)
         block_as<float>(job, threads);
     else if (job.accumulator == Accumulator::u16)
@@ -447,16 +447,12 @@ static void band(const Job& job, i64 index, char* arena) {
         band_as<double>(job, index, arena);
 }
 
-
-static void spectrum(double* re, double* im, i64 n, i64 pitch, const double* twiddles) {
-    spectrum_of_kernel(Planes<double>{re, im, n, pitch}, twiddles);
-}
-
 }}  // namespace corr2d::CORR2D_ISA
 
 
 
 namespace corr2d {
 extern const Isa CORR2D_TABLE;
-const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::spectrum, &CORR2D_ISA::fma_rate};
+const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::spectrum,
+                           &CORR2D_ISA::spectrum_bytes, &CORR2D_ISA::fma_rate};
 }  // namespace corr2d

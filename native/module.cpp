@@ -204,7 +204,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           i64 transform, int rounding, int places, bool sparse)
+           std::pair<i64, i64> transform, int rounding, int places, bool sparse)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -243,7 +243,7 @@ public:
             column_.assign(u, accumulator_);
             row_.assign(v, accumulator_);
             method_ = Method::separable;
-        } else if (transform) {
+        } else if (transform.first) {
             if (mixing || outputs != 1 || rounding < 0 || rounding > 2) throw std::invalid_argument("only one kernel is transformed");
             method_ = Method::fft;
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
@@ -314,11 +314,11 @@ public:
             exact::block(job, threads);
             call.band = &exact::band;
         } else {
-            chosen_isa()->block(job, threads);
-            call.band = chosen_isa()->band;
+            isa_->block(job, threads);
+            call.band = isa_->band;
         }
         // Many threads with large tiles would take more memory than the calls may.
-        threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + kMemory / job.arena_bytes));
+        threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + (kMemory - spectrum_.size) / job.arena_bytes));
         bool finished = true;
         if (brief) {
             for (i64 i = 0; i < job.planes * job.bands; ++i) Call::task(&call, i);
@@ -389,32 +389,65 @@ private:
         listed_.assign(listed, accumulator_);
     }
 
-    // The kernel's spectrum, in double and rounded once.
-    void prepare_transform(const std::vector<double>& weights, i64 n, Rounding rounding, int places) {
-        if (n < 64 || n > 4096 || (n & (n - 1)) || y_.span() >= n || x_.span() >= n) throw std::invalid_argument("no such transform");
-        std::vector<double> twiddles;
-        for (i64 m = n; m >= 4; m /= 4)
-            for (i64 j = 0; j < m / 4; ++j)
-                for (i64 power = 1; power <= 3; ++power) {
+    // The passes of a transform of n points, largest radix first; their twiddle factors go to
+    // `factors`.
+    static Fourier passes(i64 n, std::vector<double>& factors) {
+        Fourier f{};
+        f.n = n;
+        i64 twos = 0, rest = n;
+        while (rest % 2 == 0) rest /= 2, ++twos;
+        std::vector<i64> radices(static_cast<std::size_t>(twos % 3 == 0 ? 0 : 3 - twos % 3), 4);
+        radices.insert(radices.begin(), static_cast<std::size_t>(twos - 2 * static_cast<i64>(radices.size())) / 3, 8);
+        if (rest == 3) radices.push_back(3);
+        Pass* pass = f.passes;
+        for (i64 m = n; const i64 radix : radices) {
+            *pass++ = {radix, m / radix, nullptr};
+            for (i64 j = 0; j < m / radix; ++j)
+                for (i64 power = 1; power < radix; ++power) {
                     const double angle = -2 * 3.141592653589793238462643 * static_cast<double>(power * j % m) / static_cast<double>(m);
-                    twiddles.push_back(std::cos(angle));
-                    twiddles.push_back(std::sin(angle));
+                    factors.push_back(std::cos(angle));
+                    factors.push_back(std::sin(angle));
                 }
-        transform_ = {n, n + 64 / (accumulator_ == Accumulator::f32 ? 4 : 8), nullptr, nullptr, nullptr, 0, rounding, places};
+            m /= radix;
+        }
+        return f;
+    }
+
+    // Points the passes at their factors; returns where the next ones begin.
+    template <class T>
+    static const T* point(Fourier& f, const T* factors) {
+        for (Pass* pass = f.passes; pass->radix; ++pass) {
+            pass->twiddles = factors;
+            factors += 2 * (pass->radix - 1) * pass->apart;
+        }
+        return factors;
+    }
+
+    // The kernel's spectrum, in double and rounded once.
+    void prepare_transform(const std::vector<double>& weights, std::pair<i64, i64> size, Rounding rounding, int places) {
+        const auto [ny, nx] = size;
+        for (const i64 n : {ny, nx}) {
+            const i64 odd = n % 3 == 0 ? n / 3 : n;
+            if (n < 64 || n > 1024 || (odd & (odd - 1))) throw std::invalid_argument("no transform of this length");
+        }
+        if (y_.span() >= ny || x_.span() >= nx) throw std::invalid_argument("the kernel is larger than the transform");
+        std::vector<double> factors, scaled = weights;
+        transform_ = {passes(ny, factors), passes(nx, factors), nullptr, 0, rounding, places};
         std::frexp(abs_sum_, &transform_.exponent);
-        const i64 pitch = transform_.pitch;
-        std::vector<double> re(static_cast<std::size_t>(n * pitch)), im(re.size());
-        for (i64 i = 0; i < y_.taps; ++i)
-            for (i64 j = 0; j < x_.taps; ++j)
-                re[static_cast<std::size_t>(i * y_.dilation * pitch + j * x_.dilation)] =
-                    std::ldexp(weights[static_cast<std::size_t>(i * x_.taps + j)], -transform_.exponent);
-        chosen_isa()->spectrum(re.data(), im.data(), n, pitch, twiddles.data());
-        twiddles_.assign(twiddles, accumulator_);
-        re_.assign(re, accumulator_);
-        im_.assign(im, accumulator_);
-        transform_.twiddles = twiddles_.data();
-        transform_.re = re_.data();
-        transform_.im = im_.data();
+        if (std::abs(transform_.exponent) <= 40) transform_.exponent = 0;  // no product of tile and spectrum leaves float's range
+        for (double& w : scaled) w = std::ldexp(w, -transform_.exponent);
+        const bool single = accumulator_ == Accumulator::f32;
+        Memory work;
+        char* space = work.at_least(isa_->spectrum_bytes(ny, nx));
+        transform_.spectrum = spectrum_.at_least(static_cast<std::size_t>(2 * ny * nx * (single ? 4 : 8)));
+        if (!space || !transform_.spectrum) throw std::bad_alloc();
+        point(transform_.x, point(transform_.y, static_cast<const double*>(factors.data())));
+        isa_->spectrum(transform_, y_, x_, scaled.data(), single, space, spectrum_.data);
+        twiddles_.assign(factors, accumulator_);
+        if (single)
+            point(transform_.x, point(transform_.y, static_cast<const float*>(twiddles_.data())));
+        else
+            point(transform_.x, point(transform_.y, static_cast<const double*>(twiddles_.data())));
     }
 
     // Trailing axes whose samples lie between the pixels of a row, in both arrays, are
@@ -436,6 +469,7 @@ private:
         }
     }
 
+    const Isa* isa_ = chosen_isa();  // the order of a spectrum is that of its vectors
     i64 outputs_, inputs_;
     bool mixing_;
     Method method_ = Method::direct;
@@ -445,7 +479,8 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_;
-    Store dense_, column_, row_, listed_, twiddles_, re_, im_;
+    Store dense_, column_, row_, listed_, twiddles_;
+    Memory spectrum_;
     std::vector<Tap> taps_;
     bool sparse_ = false;
     Transform transform_{};
@@ -483,7 +518,7 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, i64, int, int, bool>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"), nb::arg("sparse"))

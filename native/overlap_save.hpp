@@ -13,30 +13,49 @@ struct TileOutputs {
     i64 y, x, rows, cols;  // dense outputs, before any stride
 };
 
-static inline TileOutputs tile_outputs(const Job& job, i64 index) {
-    const i64 height = (job.y.out - 1) * job.y.stride + 1, width = (job.x.out - 1) * job.x.stride + 1;
-    const i64 step_y = job.transform.n - job.y.span(), step_x = job.transform.n - job.x.span();
-    const i64 across = (width + step_x - 1) / step_x;
-    const i64 y = index / across * step_y, x = index % across * step_x;
-    if (y >= height) return {0, 0, 0, 0};
-    return {y, x, min64(step_y, height - y), min64(step_x, width - x)};
+// How many tiles lie across and down, and how far apart.
+struct TileGrid {
+    i64 height, width, step_y, step_x, down, across;
+};
+
+static inline TileGrid tile_grid(const Job& job) {
+    TileGrid g;
+    g.height = (job.y.out - 1) * job.y.stride + 1;
+    g.width = (job.x.out - 1) * job.x.stride + 1;
+    g.step_y = job.transform.y.n - job.y.span();
+    g.step_x = job.transform.x.n - job.x.span();
+    g.down = (g.height + g.step_y - 1) / g.step_y;
+    g.across = (g.width + g.step_x - 1) / g.step_x;
+    return g;
 }
 
-static inline void block_transform(Job& job) {
-    const i64 height = (job.y.out - 1) * job.y.stride + 1, width = (job.x.out - 1) * job.x.stride + 1;
-    const i64 step_y = job.transform.n - job.y.span(), step_x = job.transform.n - job.x.span();
-    const i64 tiles = ((height + step_y - 1) / step_y) * ((width + step_x - 1) / step_x);
-    const i64 item = job.accumulator == Accumulator::f32 ? 4 : 8, n = job.transform.n;
-    job.bands = (tiles + 1) / 2;
+static inline TileOutputs tile_outputs(const TileGrid& g, i64 index) {
+    const i64 y = index / g.across * g.step_y, x = index % g.across * g.step_x;
+    if (y >= g.height) return {0, 0, 0, 0};
+    return {y, x, min64(g.step_y, g.height - y), min64(g.step_x, g.width - x)};
+}
+
+template <class T>
+static inline i64 transform_bytes(const Transform& t) {
+    const i64 item = sizeof(T), L = Vec<T>::lanes;
+    return (ComplexTile<T>::samples(t.y.n, t.x.n) + 2 * L * t.x.n + round_up(t.x.n, 64)) * item + 64 + 3 * t.y.n * t.x.n + 64;
+}
+
+static inline void block_transform(Job& job, int threads) {
+    const TileGrid g = tile_grid(job);
+    job.bands = (g.down * g.across + 1) / 2;
+    job.workers = threads;
     job.in_place_rows = false;
-    job.arena_bytes = static_cast<std::size_t>(2 * n * job.transform.pitch * item + 3 * n * n + 256);
+    job.arena_bytes = static_cast<std::size_t>(job.accumulator == Accumulator::f32 ? transform_bytes<float>(job.transform)
+                                                                                   : transform_bytes<double>(job.transform));
 }
 
-// What a tile holds: its largest magnitude, and whether all of it are integers.
+// What a tile holds: its largest finite magnitude, whether all of it are integers, and
+// whether pixels that are not finite were taken out.
 template <class T>
 struct Survey {
     decltype(magnitude(T())) largest = 0;
-    bool integers = true;
+    bool integers = true, spoilt = false;
 
     bool finite() const { return largest < magnitude(static_cast<T>(__builtin_inf())); }
     T peak() const {
@@ -61,52 +80,93 @@ static void survey_row(const T* p, i64 n, bool look_for_integers, Survey<T>& s) 
     }
 }
 
-// The pixels under a tile, padded by the boundary, then by zeros.
+// One half, the real or the imaginary part, of a pair of tiles.
 template <class T>
-static Survey<T> gather_tile(const Job& job, i64 plane, const char* base, const TileOutputs& t, T* to, LoadRun<T> run) {
-    const i64 n = job.transform.n, pitch = job.transform.pitch;
-    const i64 rows = t.rows ? t.rows + job.y.span() : 0, cols = t.cols ? t.cols + job.x.span() : 0;
-    const T fill = static_cast<T>(job.weights.fill[plane % job.weights.fills]);
+struct HalfTile {
+    TileOutputs outputs;
+    ComplexTile<T> tile;
+    int half;
+    unsigned char *bad, *seen;  // a byte per pixel: not finite; of an output whose window holds such
     Survey<T> survey;
-    for (i64 r = 0; r < rows; ++r) {
-        T* row = to + r * pitch;
-        const i64 source = source_index(job.boundary, t.y - job.y.before + r, job.in.rows);
-        if (source < 0)
-            for (i64 i = 0; i < cols; ++i) row[i] = fill;
-        else
-            load_pixels(row, base + source * job.in.row_stride, job, run, t.x - job.x.before, 1, cols, &fill);
-        survey_row(row, cols, job.transform.rounding == Rounding::if_integers, survey);
-        for (i64 i = cols; i < n; ++i) row[i] = 0;
+    int shift = 0;  // the pixels were scaled by 2^-shift
+
+    T* row(i64 r) const { return tile.data + (2 * r + half) * Vec<T>::lanes; }  // its vectors lie tile.stride() apart
+};
+
+// Row r of the tile, zeroes from `n` to `until`.
+template <class T>
+static void put_row(const HalfTile<T>& h, i64 r, const T* row, i64 n, i64 until) {
+    constexpr i64 L = Vec<T>::lanes;
+    const i64 stride = h.tile.stride();
+    T* to = h.row(r);
+    i64 x = 0;
+    for (; x + L <= n; x += L, to += stride) store(to, load(row + x));
+    if (x < n) {
+        T last[L] = {};
+        __builtin_memcpy(last, row + x, static_cast<std::size_t>(n - x) * sizeof(T));
+        store(to, load(last));
+        x += L, to += stride;
     }
-    for (i64 r = rows; r < n; ++r) __builtin_memset(to + r * pitch, 0, static_cast<std::size_t>(n) * sizeof(T));
-    return survey;
+    for (; x < until; x += L, to += stride) store(to, typename Vec<T>::type{});
 }
 
-// Zeroes the pixels that are not finite; seen[y * n + x] becomes 1 for every output whose
-// window holds one: an OR along the columns, then along the rows. Returns the finite peak.
+// The pixels under a tile, padded by the boundary, then by zeroes up to column `until`. Pixels
+// that are not finite become zero and are marked.
 template <class T>
-static T take_out(const Job& job, const TileOutputs& t, T* p, unsigned char* bad, unsigned char* seen) {
-    const i64 n = job.transform.n, pitch = job.transform.pitch;
-    const i64 rows = t.rows + job.y.span(), cols = t.cols + job.x.span();
-    Survey<T> kept;
-    for (i64 y = 0; y < rows; ++y) {
-        for (i64 x = 0; x < cols; ++x) {
-            T& v = p[y * pitch + x];
-            const bool finite = v - v == 0;
-            bad[y * n + x] = !finite;
-            if (!finite) v = 0;
+static void gather_tile(const Job& job, i64 plane, const char* base, HalfTile<T>& h, i64 until, T* buffer, T* fill) {
+    const TileOutputs& t = h.outputs;
+    const i64 rows = t.rows ? t.rows + job.y.span() : 0, cols = t.cols ? t.cols + job.x.span() : 0;
+    const i64 left = t.x - job.x.before, n = job.transform.x.n;
+    *fill = static_cast<T>(job.weights.fill[plane % job.weights.fills]);
+    const bool integers = job.transform.rounding == Rounding::if_integers;
+    const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
+    constexpr DType own = sizeof(T) == 4 ? DType::f32 : DType::f64;
+    const bool ready = job.in.dtype == own && !job.in.swapped && job.in.col_stride == static_cast<i64>(sizeof(T)) && left >= 0 &&
+                       left + cols <= job.in.cols;
+    for (i64 r = 0; r < rows; ++r) {
+        const i64 source = source_index(job.boundary, t.y - job.y.before + r, job.in.rows);
+        const char* from = base + source * job.in.row_stride;
+        const T* row = buffer;
+        if (source < 0)
+            for (i64 i = 0; i < cols; ++i) buffer[i] = *fill;
+        else if (ready && reinterpret_cast<std::uintptr_t>(from) % sizeof(T) == 0)
+            row = reinterpret_cast<const T*>(from) + left;  // as it lies
+        else
+            load_pixels(buffer, from, job, run, left, 1, cols, fill);
+        Survey<T> survey = h.survey;
+        survey_row(row, cols, integers, survey);
+        if (!survey.finite()) {
+            if (!h.survey.spoilt) __builtin_memset(h.bad, 0, static_cast<std::size_t>(rows * n));
+            for (i64 x = 0; x < cols; ++x) {
+                const T v = row[x];
+                const bool finite = v - v == 0;
+                h.bad[r * n + x] = !finite;
+                buffer[x] = finite ? v : 0;
+            }
+            row = buffer;
+            survey = h.survey;
+            survey_row(row, cols, integers, survey);
+            survey.spoilt = true;
         }
-        survey_row(p + y * pitch, cols, false, kept);
+        h.survey = survey;
+        put_row(h, r, row, cols, until);
     }
-    for (i64 y = 0; y < t.rows; ++y) {
-        unsigned char* to = seen + y * n;
+    for (i64 r = rows; r < job.transform.y.n; ++r) put_row(h, r, buffer, 0, until);
+}
+
+// seen[y * n + x] becomes 1 for every output whose window holds a bad pixel: an OR along the
+// columns, then along the rows.
+template <class T>
+static void mark_seen(const Job& job, const HalfTile<T>& h) {
+    const i64 n = job.transform.x.n, cols = h.outputs.cols + job.x.span();
+    for (i64 y = 0; y < h.outputs.rows; ++y) {
+        unsigned char* to = h.seen + y * n;
         for (i64 x = 0; x < cols; ++x) to[x] = 0;
         for (i64 i = 0; i < job.y.taps; ++i)
-            for (i64 x = 0; x < cols; ++x) to[x] |= bad[(y + i * job.y.dilation) * n + x];
-        for (i64 x = 0; x < t.cols; ++x)  // in place: only columns to the right are read
+            for (i64 x = 0; x < cols; ++x) to[x] |= h.bad[(y + i * job.y.dilation) * n + x];
+        for (i64 x = 0; x < h.outputs.cols; ++x)  // in place: only columns to the right are read
             for (i64 j = 1; j < job.x.taps; ++j) to[x] |= to[x + j * job.x.dilation];
     }
-    return kept.peak();
 }
 
 // p * 2^exponent, in steps that float can hold.
@@ -120,59 +180,104 @@ static void scale_row(T* p, i64 n, int exponent) {
     }
 }
 
+// A tile's outputs, row by row.
+template <class T>
+static void scatter_tile(const Job& job, char* out, const HalfTile<T>& h, T* row) {
+    constexpr i64 L = Vec<T>::lanes;
+    const Transform& transform = job.transform;
+    const TileOutputs& t = h.outputs;
+    const bool integers = transform.rounding == Rounding::always ||
+                          (transform.rounding == Rounding::if_integers && h.survey.integers &&
+                           static_cast<double>(h.survey.peak()) * job.weights.abs_sum < 0x1p44);
+    const i64 sy = job.y.stride, sx = job.x.stride;
+    const i64 first = (sx - t.x % sx) % sx;  // dense column of the tile's first output
+    for (i64 r = (sy - t.y % sy) % sy; r < t.rows; r += sy) {
+        const T* from = h.row(r);
+        for (i64 x = 0; x < t.cols; x += L, from += h.tile.stride()) store(row + x, load(from));
+        if (h.survey.spoilt)
+            for (i64 x = 0; x < t.cols; ++x)
+                if (h.seen[r * transform.x.n + x]) row[x] = static_cast<T>(__builtin_nan(""));
+        i64 count = t.cols;
+        if (sx > 1) {
+            count = 0;
+            for (i64 x = first; x < t.cols; x += sx) row[count++] = row[x];
+        }
+        scale_row(row, count, transform.exponent + h.shift);
+        if (integers) {
+            scale_row(row, count, transform.places);
+            for (i64 i = 0; i < count; ++i) row[i] = rint_(row[i]);
+            scale_row(row, count, -transform.places);
+        }
+        char* to = out + (t.y + r) / sy * job.out.row_stride + (t.x + first) / sx * job.out.col_stride;
+        store_row(job, to, job.out.col_stride, row, count, static_cast<T>(job.weights.bias[0]));
+    }
+}
+
+// The pixels of the pair of tiles that this thread will probably take next: their cache lines,
+// which the hardware does not foresee, are asked for while this pair is transformed.
+struct PixelsAhead {
+    const char *tile[2], *line;
+    i64 row_stride, rows, bytes;  // of a tile
+    int half;
+    i64 row;
+
+    void ask(i64 lines) {
+        for (; lines > 0 && half < 2; --lines) {
+            __builtin_prefetch(line, 0, 2);
+            line += 64;
+            if (line < tile[half] + row * row_stride + bytes) continue;
+            if (++row == rows) {
+                row = 0;
+                if (++half == 2) return;
+            }
+            line = tile[half] + row * row_stride;
+        }
+    }
+};
+
+static inline PixelsAhead pixels_ahead(const Job& job, const TileGrid& grid, const char* in, i64 pair) {
+    PixelsAhead p{{in, in}, in, job.in.row_stride, 0, 0, 2, 0};
+    const i64 item = job.in.col_stride, next = 2 * (pair + job.workers);
+    if (item < 1 || item > 16 || next >= grid.down * grid.across) return p;
+    for (int h = 0; h < 2; ++h) {
+        const TileOutputs t = tile_outputs(grid, min64(next + h, grid.down * grid.across - 1));
+        const i64 y = min64(max64(t.y - job.y.before, 0), job.in.rows - 1), x = min64(max64(t.x - job.x.before, 0), job.in.cols - 1);
+        p.tile[h] = in + y * job.in.row_stride + x * item;
+        p.rows = max64(p.rows, min64(job.transform.y.n, job.in.rows - y));
+        p.bytes = max64(p.bytes, min64(job.transform.x.n, job.in.cols - x) * item);
+    }
+    p.line = p.tile[0];
+    p.half = 0;
+    return p;
+}
+
 // Two tiles of one plane.
 template <class T>
 static void transform_pair(const Job& job, i64 plane, const char* in, char* out, i64 pair, char* memory) {
     const Transform& transform = job.transform;
-    const i64 n = transform.n, pitch = transform.pitch;
-    T* planes[2] = {reinterpret_cast<T*>(memory), reinterpret_cast<T*>(memory) + n * pitch};
-    unsigned char* bad = reinterpret_cast<unsigned char*>(planes[1] + n * pitch);
-    unsigned char* seen[2] = {bad + n * n, bad + 2 * n * n};
-    const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
-    TileOutputs tiles[2];
-    Survey<T> surveys[2];
-    int shift[2] = {0, 0};
-    for (int h = 0; h < 2; ++h) {
-        tiles[h] = tile_outputs(job, 2 * pair + h);
-        surveys[h] = gather_tile(job, plane, in, tiles[h], planes[h], run);
-        T peak = surveys[h].peak();
-        if (!surveys[h].finite()) peak = take_out(job, tiles[h], planes[h], bad, seen[h]);
+    const i64 ny = transform.y.n, nx = transform.x.n, L = Vec<T>::lanes;
+    const TileGrid grid = tile_grid(job);
+    Arena arena{memory};
+    const ComplexTile<T> tile{arena.take<T>(ComplexTile<T>::samples(ny, nx)), ny, nx};
+    T* strip = arena.take<T>(2 * L * nx);
+    T *row = arena.take<T>(round_up(nx, 64)), *fill = arena.take<T>(1);
+    unsigned char* marks = arena.take<unsigned char>(3 * ny * nx);
+    HalfTile<T> halves[2] = {{tile_outputs(grid, 2 * pair), tile, 0, marks, marks + ny * nx, {}},
+                             {tile_outputs(grid, 2 * pair + 1), tile, 1, marks, marks + 2 * ny * nx, {}}};
+    const i64 widest = max64(halves[0].outputs.cols, halves[1].outputs.cols), until = round_up(widest + job.x.span(), L);
+    for (HalfTile<T>& h : halves) {
+        gather_tile(job, plane, in, h, until, row, fill);
+        if (h.survey.spoilt) mark_seen(job, h);
+        const T peak = h.survey.peak();
         if (peak > T(0x1p40) || (peak > 0 && peak < T(0x1p-40))) {
-            __builtin_frexp(static_cast<double>(peak), &shift[h]);
-            for (i64 r = 0; r < n; ++r) scale_row(planes[h] + r * pitch, n, -shift[h]);
+            __builtin_frexp(static_cast<double>(peak), &h.shift);
+            for (i64 r = 0; r < ny; ++r)
+                for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
         }
     }
-    const i64 widest = max64(tiles[0].cols, tiles[1].cols);
-    correlate_planes(Planes<T>{planes[0], planes[1], n, pitch},
-                     Planes<const T>{static_cast<const T*>(transform.re), static_cast<const T*>(transform.im), n, pitch},
-                     static_cast<const T*>(transform.twiddles), round_up(widest, Vec<T>::lanes));
-    for (int h = 0; h < 2; ++h) {
-        const TileOutputs& t = tiles[h];
-        const bool integers = transform.rounding == Rounding::always ||
-                              (transform.rounding == Rounding::if_integers && surveys[h].finite() && surveys[h].integers &&
-                               static_cast<double>(surveys[h].peak()) * job.weights.abs_sum < 0x1p44);
-        const i64 sy = job.y.stride, sx = job.x.stride;
-        const i64 first = (sx - t.x % sx) % sx;  // dense column of the tile's first output
-        for (i64 r = (sy - t.y % sy) % sy; r < t.rows; r += sy) {
-            T* row = planes[h] + r * pitch;
-            if (!surveys[h].finite())
-                for (i64 x = 0; x < t.cols; ++x)
-                    if (seen[h][r * n + x]) row[x] = static_cast<T>(__builtin_nan(""));
-            i64 count = t.cols;
-            if (sx > 1) {
-                count = 0;
-                for (i64 x = first; x < t.cols; x += sx) row[count++] = row[x];
-            }
-            scale_row(row, count, transform.exponent + shift[h]);
-            if (integers) {
-                scale_row(row, count, transform.places);
-                for (i64 i = 0; i < count; ++i) row[i] = rint_(row[i]);
-                scale_row(row, count, -transform.places);
-            }
-            char* to = out + (t.y + r) / sy * job.out.row_stride + (t.x + first) / sx * job.out.col_stride;
-            store_row(job, to, job.out.col_stride, row, count, static_cast<T>(job.weights.bias[0]));
-        }
-    }
+    PixelsAhead ahead = pixels_ahead(job, grid, in, pair);
+    correlate_tile(tile, transform, until, widest, strip, ahead);
+    for (const HalfTile<T>& h : halves) scatter_tile(job, out, h, row);
 }
 
 }}  // namespace corr2d::CORR2D_ISA

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -117,7 +118,7 @@ class Recipe:
     accumulator: int
     group: int = 0  # kernel rows that the register blocks sum at a time; 0 without blocks
     factors: tuple[np.ndarray, np.ndarray] | None = None  # separable: column and row
-    transform: int = 0  # fft: side of the tiles
+    transform: tuple[int, int] = (0, 0)  # fft: rows and columns of the tiles
     rounding: int = 0  # of the transform's results: 0 never, 1 in tiles that hold integers, 2 always
     places: int = 0  # ... to multiples of 2**-places
     sparse: bool = False  # leave zero taps out of the list of taps
@@ -293,11 +294,44 @@ class Separable(_Native):
         return self._runner(problem, facts, Recipe(code, factors=facts.factors))
 
 
+# Sides of a transform's tiles (native/fft.hpp).
+TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# Gathering a tile and writing its outputs, counted in further levels of its transform.
+GATHER_LEVELS = 2.0
+
+
+def _dense_size(problem: Problem) -> tuple[int, int]:
+    """Outputs along each axis if there were no stride: the transform computes them all."""
+    return tuple((count - 1) * s + 1 for count, s in zip(problem.out_size, problem.stride, strict=True))
+
+
+@lru_cache(maxsize=512)
+def _best_tiles(dense: tuple[int, int], span: tuple[int, int], double: bool) -> tuple[float, tuple[int, int]]:
+    """Least flop of one plane's transforms, and the tiles' rows and columns.
+
+    Nothing here depends on the machine: the tiles decide the bits of the result.
+    """
+    if min(dense) <= 0:
+        return 0.0, (TILE_SIDES[0],) * 2
+    axes = []
+    for outputs, reach in zip(dense, span, strict=True):
+        counts = [(n, -(-outputs // (n - reach))) for n in TILE_SIDES if n > reach]
+        # Beyond the side that needs one tile, a larger one is only waste.
+        axes.append(counts[: next((i for i, (_, count) in enumerate(counts) if count == 1), len(counts)) + 1])
+    best = math.inf, TILE_SIDES[:2]
+    for ny, down in axes[0]:
+        for nx, across in axes[1]:
+            points, pairs = ny * nx, -(-down * across // 2)
+            size = points * (16 if double else 8)
+            spill = 1.0 if size < 1 << 20 else 1.1 if size < 6 << 20 else 1.25  # out of the second-level cache
+            best = min(best, (pairs * 5 * points * (math.log2(points) + GATHER_LEVELS) * spill, (ny, nx)))
+    return best
+
+
 class Transform(_Native):
     """Overlap-save by fast Fourier transform, in tiles that stay in cache (native/fft.hpp)."""
 
     method = "fft"
-    sizes = (64, 128, 256, 512, 1024)
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         if problem.channels:
@@ -308,24 +342,14 @@ class Transform(_Native):
             return "the kernel has weights that are not finite"
         if _integral(problem, facts) and facts.abs_sum * problem.largest_integer > EXACT_TRANSFORM:
             return "integer sums may pass 2**44, beyond which rounding the transform is not exact"
-        if max(problem.span) >= self.sizes[-1] * 3 // 4:
+        if max(problem.span) >= TILE_SIDES[-1] * 3 // 4:
             return f"the kernel reaches over {max(problem.span) + 1} pixels, too far for its tiles"
         return ""
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        seconds = min(self._pair_seconds(problem, facts, machine, n) for n in self.sizes if n > max(problem.span) * 4 / 3)
-        # Interleaved channels are taken apart: every tile touches all of their memory.
-        rate = machine.convert_rate if problem.channel_axis is None else machine.strided_rate
-        return seconds + (problem.pixels + problem.outputs) / rate
-
-    def _pair_seconds(self, problem: Problem, facts: KernelFacts, m: Machine, n: int) -> float:
-        """Core-seconds of all transforms with tiles of n x n."""
-        dense = [(count - 1) * s + 1 for count, s in zip(problem.out_size, problem.stride, strict=True)]
-        tiles = math.prod(max(0, -(-d // (n - span))) for d, span in zip(dense, problem.span, strict=True))
-        pairs = -(-tiles // 2) * problem.planes
-        spill = {512: 2.7, 1024: 4.5}.get(n, 1.0)  # larger tiles leave the second-level cache
         double = self._double(problem, facts)
-        return pairs * 10 * n * n * math.log2(n) / m.transform_rate * spill * (3 if double else 1)
+        flop = _best_tiles(_dense_size(problem), problem.span, double)[0] * problem.planes
+        return flop / machine.transform_rate * (2 if double else 1) + problem.outputs / machine.convert_rate
 
     @staticmethod
     def _places(problem: Problem, facts: KernelFacts) -> int | None:
@@ -343,14 +367,13 @@ class Transform(_Native):
         return not problem.single or facts.integer or self._places(problem, facts) is not None
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        m = Machine()  # the tiles of a plan do not depend on the machine's constants
-        n = min((self._pair_seconds(problem, facts, m, n), n) for n in self.sizes if n > max(problem.span) * 4 / 3)[1]
+        tile = _best_tiles(_dense_size(problem), problem.span, self._double(problem, facts))[1]
         # Rounding back to multiples of 2**-places: always, for integer images; for float ones
         # with an integer kernel, in tiles that hold integers.
         places = self._places(problem, facts)
         rounding = 2 if places is not None else 1 if facts.integer else 0
         code = F64 if self._double(problem, facts) else F32
-        return self._runner(problem, facts, Recipe(code, transform=n, rounding=rounding, places=places or 0))
+        return self._runner(problem, facts, Recipe(code, transform=tile, rounding=rounding, places=places or 0))
 
 
 def _integral(problem: Problem, facts: KernelFacts) -> bool:
