@@ -14,13 +14,15 @@
 // What bounds the speed is stores and additions: a pass of radix 8 is 32 stores (a store takes
 // two cycles here), 44 additions and 36 multiplications or multiply-adds in 44 cycles.
 //
-// Accuracy. Every stage is a unitary matrix, up to its scale, applied with componentwise
-// relative errors of few u, so in the norm over the tile the error after all l stages there
-// and back is at most about 4 l u = 56..80 u times the norm of the tile times max|spectrum| <=
-// sum|k| (Higham, *Accuracy and Stability*, §24.1). Roundings have no common direction, so in
-// practice it is sqrt(l) u and evenly spread over the tile; the contract's 32 u sum|k| max|x|
-// for each output is not proved by this, it is what remains when the norm's worst case does
-// not concentrate in one pixel. Worst seen: see tests/test_transform.py.
+// Accuracy. Every pass is a unitary matrix times a number, applied with few roundings of each
+// value, so in the norm over the tile the error of all passes there and back is at most about
+// 4 u log2(rows cols), 48 .. 80 u, times the norm of the tile times sum|k| (Higham, *Accuracy and
+// Stability of Numerical Algorithms*, §24.1). That is a proof for the mean square of a tile's
+// outputs, not for each: roundings would have to conspire to meet in one. As they do not, the
+// error is spread evenly, with a deviation measured as 3 .. 4 u norm(k) rms(tile). The contract's
+// 32 u sum|k| max|x| comes nearest where norm(k) = sum|k| and rms = max, one tap over an image of
+// random signs: there the worst of 3 million outputs was 19 u in tiles of 1024, 17 u in tiles of
+// 128; dense kernels stay below 8 u.
 #pragma once
 #include "rows.hpp"
 

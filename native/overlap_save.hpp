@@ -35,10 +35,13 @@ static inline TileOutputs tile_outputs(const TileGrid& g, i64 index) {
     return {y, x, min64(g.step_y, g.height - y), min64(g.step_x, g.width - x)};
 }
 
+// From x to the next multiple of `stride`: to the first output that a stride wants.
+static inline i64 to_multiple(i64 x, i64 stride) { return (stride - x % stride) % stride; }
+
 template <class T>
 static inline i64 transform_bytes(const Transform& t) {
     const i64 item = sizeof(T), L = Vec<T>::lanes;
-    return (ComplexTile<T>::samples(t.y.n, t.x.n) + 2 * L * t.x.n + round_up(t.x.n, 64)) * item + 64 + 3 * t.y.n * t.x.n + 64;
+    return (ComplexTile<T>::samples(t.y.n, t.x.n) + 2 * L * t.x.n + 2 * round_up(t.x.n, 64)) * item + 64 + 3 * t.y.n * t.x.n + 64;
 }
 
 static inline void block_transform(Job& job, int threads) {
@@ -50,36 +53,6 @@ static inline void block_transform(Job& job, int threads) {
                                                                                    : transform_bytes<double>(job.transform));
 }
 
-// What a tile holds: its largest finite magnitude, whether all of it are integers, and
-// whether pixels that are not finite were taken out.
-template <class T>
-struct Survey {
-    decltype(magnitude(T())) largest = 0;
-    bool integers = true, spoilt = false;
-
-    bool finite() const { return largest < magnitude(static_cast<T>(__builtin_inf())); }
-    T peak() const {
-        T x;
-        __builtin_memcpy(&x, &largest, sizeof x);
-        return x;
-    }
-};
-
-template <class T>
-static void survey_row(const T* p, i64 n, bool look_for_integers, Survey<T>& s) {
-    auto largest = s.largest;
-    for (i64 i = 0; i < n; ++i) {
-        const auto m = magnitude(p[i]);
-        largest = m > largest ? m : largest;
-    }
-    s.largest = largest;
-    if (look_for_integers && s.integers) {
-        int odd = 0;
-        for (i64 i = 0; i < n; ++i) odd |= rint_(p[i]) != p[i];
-        s.integers = !odd;
-    }
-}
-
 // One half, the real or the imaginary part, of a pair of tiles.
 template <class T>
 struct HalfTile {
@@ -87,42 +60,80 @@ struct HalfTile {
     ComplexTile<T> tile;
     int half;
     unsigned char *bad, *seen;  // a byte per pixel: not finite; of an output whose window holds such
-    Survey<T> survey;
-    int shift = 0;  // the pixels were scaled by 2^-shift
+    bool spoilt = false;        // there are such
+    bool integers = true;       // all pixels are integers, if anyone asked
+    T peak = 0;                 // the largest finite magnitude
+    int shift = 0;              // the pixels were scaled by 2^-shift
 
     T* row(i64 r) const { return tile.data + (2 * r + half) * Vec<T>::lanes; }  // its vectors lie tile.stride() apart
 };
 
+// Magnitudes as integers, a vector of them (load.hpp).
+template <class T>
+struct Peak {
+    using Bits = decltype(magnitude(T()));
+    typedef Bits Vector __attribute__((vector_size(kVectorBytes)));
+    Vector largest{};
+
+    void see(typename Vec<T>::type v) {
+        Vector m;
+        __builtin_memcpy(&m, &v, sizeof m);
+        m &= static_cast<Bits>(~Bits(0) >> 1);
+        largest = m > largest ? m : largest;
+    }
+    T value() const {  // Inf or NaN if one was seen
+        Bits most = 0;
+        for (i64 i = 0; i < Vec<T>::lanes; ++i) most = largest[i] > most ? largest[i] : most;
+        T x;
+        __builtin_memcpy(&x, &most, sizeof x);
+        return x;
+    }
+};
+
 // Row r of the tile, zeroes from `n` to `until`.
 template <class T>
-static void put_row(const HalfTile<T>& h, i64 r, const T* row, i64 n, i64 until) {
+static inline void put_row(const HalfTile<T>& h, i64 r, const T* row, i64 n, i64 until, Peak<T>& peak) {
     constexpr i64 L = Vec<T>::lanes;
     const i64 stride = h.tile.stride();
     T* to = h.row(r);
     i64 x = 0;
-    for (; x + L <= n; x += L, to += stride) store(to, load(row + x));
+    for (; x + L <= n; x += L, to += stride) {
+        const auto v = load(row + x);
+        peak.see(v);
+        store(to, v);
+    }
     if (x < n) {
         T last[L] = {};
         __builtin_memcpy(last, row + x, static_cast<std::size_t>(n - x) * sizeof(T));
+        peak.see(load(last));
         store(to, load(last));
         x += L, to += stride;
     }
     for (; x < until; x += L, to += stride) store(to, typename Vec<T>::type{});
 }
 
-// The pixels under a tile, padded by the boundary, then by zeroes up to column `until`. Pixels
-// that are not finite become zero and are marked.
 template <class T>
+static bool all_integers(const T* p, i64 n) {
+    int odd = 0;
+    for (i64 i = 0; i < n; ++i) odd |= rint_(p[i]) != p[i];
+    return !odd;
+}
+
+// The pixels under a tile, padded by the boundary, then by zeroes up to column `until`. Where
+// `TakeOut`, pixels that are not finite become zero and are marked.
+template <bool TakeOut, class T>
 static void gather_tile(const Job& job, i64 plane, const char* base, HalfTile<T>& h, i64 until, T* buffer, T* fill) {
     const TileOutputs& t = h.outputs;
     const i64 rows = t.rows ? t.rows + job.y.span() : 0, cols = t.cols ? t.cols + job.x.span() : 0;
     const i64 left = t.x - job.x.before, n = job.transform.x.n;
-    *fill = static_cast<T>(job.weights.fill[plane % job.weights.fills]);
-    const bool integers = job.transform.rounding == Rounding::if_integers;
+    const bool ask = job.transform.rounding == Rounding::if_integers;
     const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
     constexpr DType own = sizeof(T) == 4 ? DType::f32 : DType::f64;
     const bool ready = job.in.dtype == own && !job.in.swapped && job.in.col_stride == static_cast<i64>(sizeof(T)) && left >= 0 &&
                        left + cols <= job.in.cols;
+    *fill = static_cast<T>(job.weights.fill[plane % job.weights.fills]);
+    h.integers = true;
+    Peak<T> peak;
     for (i64 r = 0; r < rows; ++r) {
         const i64 source = source_index(job.boundary, t.y - job.y.before + r, job.in.rows);
         const char* from = base + source * job.in.row_stride;
@@ -133,10 +144,7 @@ static void gather_tile(const Job& job, i64 plane, const char* base, HalfTile<T>
             row = reinterpret_cast<const T*>(from) + left;  // as it lies
         else
             load_pixels(buffer, from, job, run, left, 1, cols, fill);
-        Survey<T> survey = h.survey;
-        survey_row(row, cols, integers, survey);
-        if (!survey.finite()) {
-            if (!h.survey.spoilt) __builtin_memset(h.bad, 0, static_cast<std::size_t>(rows * n));
+        if constexpr (TakeOut) {
             for (i64 x = 0; x < cols; ++x) {
                 const T v = row[x];
                 const bool finite = v - v == 0;
@@ -144,14 +152,13 @@ static void gather_tile(const Job& job, i64 plane, const char* base, HalfTile<T>
                 buffer[x] = finite ? v : 0;
             }
             row = buffer;
-            survey = h.survey;
-            survey_row(row, cols, integers, survey);
-            survey.spoilt = true;
         }
-        h.survey = survey;
-        put_row(h, r, row, cols, until);
+        if (ask && h.integers) h.integers = all_integers(row, cols);
+        put_row(h, r, row, cols, until, peak);
     }
-    for (i64 r = rows; r < job.transform.y.n; ++r) put_row(h, r, buffer, 0, until);
+    for (i64 r = rows; r < job.transform.y.n; ++r) put_row(h, r, buffer, 0, until, peak);
+    h.peak = peak.value();
+    h.spoilt = TakeOut;
 }
 
 // seen[y * n + x] becomes 1 for every output whose window holds a bad pixel: an OR along the
@@ -180,36 +187,47 @@ static void scale_row(T* p, i64 n, int exponent) {
     }
 }
 
-// A tile's outputs, row by row.
+// Row r of a tile's outputs into `row`, those that the stride wants; returns how many.
 template <class T>
-static void scatter_tile(const Job& job, char* out, const HalfTile<T>& h, T* row) {
-    constexpr i64 L = Vec<T>::lanes;
-    const Transform& transform = job.transform;
+static i64 finish_row(const Job& job, const HalfTile<T>& h, i64 r, T* row) {
     const TileOutputs& t = h.outputs;
-    const bool integers = transform.rounding == Rounding::always ||
-                          (transform.rounding == Rounding::if_integers && h.survey.integers &&
-                           static_cast<double>(h.survey.peak()) * job.weights.abs_sum < 0x1p44);
-    const i64 sy = job.y.stride, sx = job.x.stride;
-    const i64 first = (sx - t.x % sx) % sx;  // dense column of the tile's first output
-    for (i64 r = (sy - t.y % sy) % sy; r < t.rows; r += sy) {
-        const T* from = h.row(r);
-        for (i64 x = 0; x < t.cols; x += L, from += h.tile.stride()) store(row + x, load(from));
-        if (h.survey.spoilt)
-            for (i64 x = 0; x < t.cols; ++x)
-                if (h.seen[r * transform.x.n + x]) row[x] = static_cast<T>(__builtin_nan(""));
-        i64 count = t.cols;
-        if (sx > 1) {
-            count = 0;
-            for (i64 x = first; x < t.cols; x += sx) row[count++] = row[x];
+    const T* from = h.row(r);
+    for (i64 x = 0; x < t.cols; x += Vec<T>::lanes, from += h.tile.stride()) store(row + x, load(from));
+    if (h.spoilt)
+        for (i64 x = 0; x < t.cols; ++x)
+            if (h.seen[r * job.transform.x.n + x]) row[x] = static_cast<T>(__builtin_nan(""));
+    i64 count = t.cols;
+    if (job.x.stride > 1) {
+        count = 0;
+        for (i64 x = to_multiple(t.x, job.x.stride); x < t.cols; x += job.x.stride) row[count++] = row[x];
+    }
+    scale_row(row, count, job.transform.exponent + h.shift);
+    const bool integers = job.transform.rounding == Rounding::always ||
+                          (job.transform.rounding == Rounding::if_integers && h.integers &&
+                           static_cast<double>(h.peak) * job.weights.abs_sum < 0x1p44);
+    if (integers) {
+        scale_row(row, count, job.transform.places);
+        for (i64 i = 0; i < count; ++i) row[i] = rint_(row[i]);
+        scale_row(row, count, -job.transform.places);
+    }
+    return count;
+}
+
+// The outputs of a pair, row by row; of tiles side by side both at once, as whole cache lines
+// are cheaper to write than parts.
+template <class T>
+static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[2], T* row) {
+    const TileOutputs &a = halves[0].outputs, &b = halves[1].outputs;
+    const bool beside = a.y == b.y && a.x + a.cols == b.x && a.rows == b.rows;
+    for (int i = 0; i < 2 - beside; ++i) {
+        const TileOutputs& t = halves[i].outputs;
+        char* to = out + (t.x + to_multiple(t.x, job.x.stride)) / job.x.stride * job.out.col_stride;
+        for (i64 r = to_multiple(t.y, job.y.stride); r < t.rows; r += job.y.stride) {
+            i64 count = finish_row(job, halves[i], r, row);
+            if (beside) count += finish_row(job, halves[1], r, row + count);
+            store_row(job, to + (t.y + r) / job.y.stride * job.out.row_stride, job.out.col_stride, row, count,
+                      static_cast<T>(job.weights.bias[0]));
         }
-        scale_row(row, count, transform.exponent + h.shift);
-        if (integers) {
-            scale_row(row, count, transform.places);
-            for (i64 i = 0; i < count; ++i) row[i] = rint_(row[i]);
-            scale_row(row, count, -transform.places);
-        }
-        char* to = out + (t.y + r) / sy * job.out.row_stride + (t.x + first) / sx * job.out.col_stride;
-        store_row(job, to, job.out.col_stride, row, count, static_cast<T>(job.weights.bias[0]));
     }
 }
 
@@ -260,24 +278,26 @@ static void transform_pair(const Job& job, i64 plane, const char* in, char* out,
     Arena arena{memory};
     const ComplexTile<T> tile{arena.take<T>(ComplexTile<T>::samples(ny, nx)), ny, nx};
     T* strip = arena.take<T>(2 * L * nx);
-    T *row = arena.take<T>(round_up(nx, 64)), *fill = arena.take<T>(1);
+    T *row = arena.take<T>(2 * round_up(nx, 64)), *fill = arena.take<T>(1);
     unsigned char* marks = arena.take<unsigned char>(3 * ny * nx);
-    HalfTile<T> halves[2] = {{tile_outputs(grid, 2 * pair), tile, 0, marks, marks + ny * nx, {}},
-                             {tile_outputs(grid, 2 * pair + 1), tile, 1, marks, marks + 2 * ny * nx, {}}};
+    HalfTile<T> halves[2] = {{tile_outputs(grid, 2 * pair), tile, 0, marks, marks + ny * nx},
+                             {tile_outputs(grid, 2 * pair + 1), tile, 1, marks, marks + 2 * ny * nx}};
     const i64 widest = max64(halves[0].outputs.cols, halves[1].outputs.cols), until = round_up(widest + job.x.span(), L);
     for (HalfTile<T>& h : halves) {
-        gather_tile(job, plane, in, h, until, row, fill);
-        if (h.survey.spoilt) mark_seen(job, h);
-        const T peak = h.survey.peak();
-        if (peak > T(0x1p40) || (peak > 0 && peak < T(0x1p-40))) {
-            __builtin_frexp(static_cast<double>(peak), &h.shift);
+        gather_tile<false>(job, plane, in, h, until, row, fill);
+        if (h.peak - h.peak != 0) {  // Inf or NaN
+            gather_tile<true>(job, plane, in, h, until, row, fill);
+            mark_seen(job, h);
+        }
+        if (h.peak > T(0x1p40) || (h.peak > 0 && h.peak < T(0x1p-40))) {
+            __builtin_frexp(static_cast<double>(h.peak), &h.shift);
             for (i64 r = 0; r < ny; ++r)
                 for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
         }
     }
     PixelsAhead ahead = pixels_ahead(job, grid, in, pair);
     correlate_tile(tile, transform, until, widest, strip, ahead);
-    for (const HalfTile<T>& h : halves) scatter_tile(job, out, h, row);
+    scatter_pair(job, out, halves, row);
 }
 
 }}  // namespace corr2d::CORR2D_ISA

@@ -306,10 +306,12 @@ def _dense_size(problem: Problem) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=512)
-def _best_tiles(dense: tuple[int, int], span: tuple[int, int], double: bool) -> tuple[float, tuple[int, int]]:
-    """Least flop of one plane's transforms, and the tiles' rows and columns.
+def _best_tiles(
+    dense: tuple[int, int], span: tuple[int, int], planes: int, double: bool
+) -> tuple[float, tuple[int, int]]:
+    """Flop of all transforms, and the tiles' rows and columns, for which it is least.
 
-    Nothing here depends on the machine: the tiles decide the bits of the result.
+    Nothing here depends on the machine or the threads: the tiles decide the bits of the result.
     """
     if min(dense) <= 0:
         return 0.0, (TILE_SIDES[0],) * 2
@@ -318,14 +320,16 @@ def _best_tiles(dense: tuple[int, int], span: tuple[int, int], double: bool) -> 
         counts = [(n, -(-outputs // (n - reach))) for n in TILE_SIDES if n > reach]
         # Beyond the side that needs one tile, a larger one is only waste.
         axes.append(counts[: next((i for i, (_, count) in enumerate(counts) if count == 1), len(counts)) + 1])
-    best = math.inf, TILE_SIDES[:2]
+    best = math.inf, 0.0, TILE_SIDES[:2]
     for ny, down in axes[0]:
         for nx, across in axes[1]:
-            points, pairs = ny * nx, -(-down * across // 2)
+            points, pairs = ny * nx, -(-down * across // 2) * planes
             size = points * (16 if double else 8)
             spill = 1.0 if size < 1 << 20 else 1.1 if size < 6 << 20 else 1.25  # out of the second-level cache
-            best = min(best, (pairs * 5 * points * (math.log2(points) + GATHER_LEVELS) * spill, (ny, nx)))
-    return best
+            flop = 5 * points * (math.log2(points) + GATHER_LEVELS) * spill
+            # Half the weight is on the time that two threads would take, who share no pair.
+            best = min(best, (flop * (pairs + pairs % 2 / 2), flop * pairs, (ny, nx)))
+    return best[1:]
 
 
 class Transform(_Native):
@@ -348,7 +352,7 @@ class Transform(_Native):
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = self._double(problem, facts)
-        flop = _best_tiles(_dense_size(problem), problem.span, double)[0] * problem.planes
+        flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
         return flop / machine.transform_rate * (2 if double else 1) + problem.outputs / machine.convert_rate
 
     @staticmethod
@@ -367,7 +371,7 @@ class Transform(_Native):
         return not problem.single or facts.integer or self._places(problem, facts) is not None
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        tile = _best_tiles(_dense_size(problem), problem.span, self._double(problem, facts))[1]
+        tile = _best_tiles(_dense_size(problem), problem.span, problem.planes, self._double(problem, facts))[1]
         # Rounding back to multiples of 2**-places: always, for integer images; for float ones
         # with an integer kernel, in tiles that hold integers.
         places = self._places(problem, facts)
