@@ -90,15 +90,16 @@ struct Peak {
     }
 };
 
-// Row r of the tile, zeroes from `n` to `until`.
+// Row r of the tile, zeroes from `n` to `until`; the pixels `ahead` bytes further are asked for.
 template <class T>
-static inline void put_row(const HalfTile<T>& h, i64 r, const T* row, i64 n, i64 until, Peak<T>& peak) {
+static inline void put_row(const HalfTile<T>& h, i64 r, const T* row, i64 n, i64 until, Peak<T>& peak, i64 ahead = 0) {
     constexpr i64 L = Vec<T>::lanes;
     const i64 stride = h.tile.stride();
     T* to = h.row(r);
     i64 x = 0;
     for (; x + L <= n; x += L, to += stride) {
         const auto v = load(row + x);
+        __builtin_prefetch(reinterpret_cast<const char*>(row + x) + ahead, 0, 3);
         peak.see(v);
         store(to, v);
     }
@@ -154,7 +155,7 @@ static void gather_tile(const Job& job, i64 plane, const char* base, HalfTile<T>
             row = buffer;
         }
         if (ask && h.integers) h.integers = all_integers(row, cols);
-        put_row(h, r, row, cols, until, peak);
+        put_row(h, r, row, cols, until, peak, row == buffer ? 0 : 6 * job.in.row_stride);
     }
     for (i64 r = rows; r < job.transform.y.n; ++r) put_row(h, r, buffer, 0, until, peak);
     h.peak = peak.value();

@@ -296,8 +296,9 @@ class Separable(_Native):
 
 # Sides of a transform's tiles (native/fft.hpp).
 TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
-# Gathering a tile and writing its outputs, counted in further levels of its transform.
-GATHER_LEVELS = 2.0
+# Gathering a tile and writing its outputs, counted as further levels of its transform: for each
+# point (memory's part in it is large), and for each row.
+POINT_LEVELS, ROW_LEVELS = 8, 1000
 
 
 def _dense_size(problem: Problem) -> tuple[int, int]:
@@ -325,8 +326,8 @@ def _best_tiles(
         for nx, across in axes[1]:
             points, pairs = ny * nx, -(-down * across // 2) * planes
             size = points * (16 if double else 8)
-            spill = 1.0 if size < 1 << 20 else 1.1 if size < 6 << 20 else 1.25  # out of the second-level cache
-            flop = 5 * points * (math.log2(points) + GATHER_LEVELS) * spill
+            spill = 1.0 if size < 1 << 20 else 1.05 if size <= 2 << 20 else 1.2  # out of the second-level cache
+            flop = 5 * (points * (math.log2(points) + POINT_LEVELS) * spill + ny * ROW_LEVELS)
             # Half the weight is on the time that two threads would take, who share no pair.
             best = min(best, (flop * (pairs + pairs % 2 / 2), flop * pairs, (ny, nx)))
     return best[1:]
@@ -353,7 +354,7 @@ class Transform(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = self._double(problem, facts)
         flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
-        return flop / machine.transform_rate * (2 if double else 1) + problem.outputs / machine.convert_rate
+        return flop / machine.transform_rate * (2 if double else 1)
 
     @staticmethod
     def _places(problem: Problem, facts: KernelFacts) -> int | None:
