@@ -35,7 +35,7 @@ def check(image, kernel, **options):
 @pytest.mark.parametrize("tile", TILES, ids=lambda t: f"{t[0]}x{t[1]}")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_side(forced, tile, dtype):
-    """Tiles of every side, both halves of a pair in use and the last tile partly: 2 1/4 tiles across or down."""
+    """Both halves of a pair in use and the last tile partly: 2 1/4 tiles across or down."""
     forced(*tile)
     kernel = kernel_for(f"{tile}{dtype}", 3, 4)
     rows, cols = (n - k + 1 for n, k in zip(tile, kernel.shape, strict=True))
@@ -43,9 +43,11 @@ def test_every_side(forced, tile, dtype):
     check(pixels(2 * rows + rows // 4 + 2, 21, dtype=dtype), kernel, padding="same", boundary="reflect")
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 4), (62, 90), (65, 93), (66, 94), (67, 93), (129, 94), (130, 187), (200, 300)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (3, 4), (62, 90), (62, 93), (63, 93), (62, 94), (124, 94), (125, 187), (200, 300)]
+)
 def test_every_filling(forced, size):
-    """Less than a tile, exactly one, one row or column more, an odd number of tiles, several."""
+    """Less than a tile, exactly one, one row or column more, several, an odd number of tiles."""
     forced(64, 96)
     image = pixels(*(n + k - 1 for n, k in zip(size, (3, 4), strict=True)))
     check(image, kernel_for("filling", 3, 4))
@@ -62,13 +64,26 @@ def test_reach_just_below_the_side(forced, side, gap):
         check(pixels(side + 2 * gap + 1, 3), kernel.T, dilation=(side - gap, 1))
 
 
-@pytest.mark.parametrize("options", [dict(stride=(2, 3)), dict(stride=70, padding=3), dict(stride=(1, 5), dilation=(3, 2), padding="same", boundary="wrap")],
-                         ids=["2x3", "70", "dilated"])  # fmt: skip
+STRIDES = {
+    "2x3": dict(stride=(2, 3)),
+    "70": dict(stride=70, padding=3),
+    "dilated": dict(stride=(1, 5), dilation=(3, 2), padding="same", boundary="wrap"),
+}
+
+
+@pytest.mark.parametrize("name", STRIDES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
-def test_strides(forced, options, dtype):
+def test_strides(forced, name, dtype):
     """Outputs of a stride fall differently into each tile."""
     forced(64, 96)
-    check(pixels(150, 230, dtype=dtype), kernel_for(f"{options}", 5, 6), **options)
+    check(pixels(150, 230, dtype=dtype), kernel_for(name, 5, 6), **STRIDES[name])
+
+
+@pytest.mark.parametrize("shape", [(3, 70, 80), (2, 2, 40, 200)], ids=["one", "pairs"])
+def test_batches(forced, shape):
+    """Planes are paired with themselves: one tile each, and two."""
+    forced(64, 96)
+    check(pixels(*shape), kernel_for("batch", 10, 7))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint16", "float64"])
@@ -107,7 +122,9 @@ def extremes():
     spike[::37, ::41] = 1.0
     wave = np.cos(np.arange(300) * np.pi / 4) * np.ones((200, 1))
     signs = rng.choice([-1.0, 1.0], (200, 300))
-    images = dict(flat=full(200, 300, value=0.7), spikes=spike, wave=wave, signs=signs, step=np.sign(wave), checker=(-1.0) ** np.indices((200, 300)).sum(0))
+    checker = (-1.0) ** np.indices((200, 300)).sum(0)
+    flat = full(200, 300, value=0.7)
+    images = dict(flat=flat, spikes=spike, wave=wave, signs=signs, step=np.sign(wave), checker=checker)
     kernels = dict(ones=np.ones((21, 23)), tenth=np.full((21, 23), 0.1), corner=np.pad([[1.0]], ((0, 20), (22, 0))),
                    wave=wave[:21, :23], signs=signs[:21, :23], dense=dense(21, 23))  # fmt: skip
     for i, image in images.items():

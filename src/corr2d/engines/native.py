@@ -326,7 +326,8 @@ def _best_tiles(
         for nx, across in axes[1]:
             points, pairs = ny * nx, -(-down * across // 2) * planes
             size = points * (16 if double else 8)
-            spill = 1.0 if size < 1 << 20 else 1.05 if size <= 2 << 20 else 1.2  # out of the second-level cache
+            # Beyond the second-level cache, then beyond a core's share of the third.
+            spill = 1.0 if size < 1 << 20 else 1.05 if size <= 2 << 20 else 1.2 if size <= 4 << 20 else 1.5
             flop = 5 * (points * (math.log2(points) + POINT_LEVELS) * spill + ny * ROW_LEVELS)
             # Half the weight is on the time that two threads would take, who share no pair.
             best = min(best, (flop * (pairs + pairs % 2 / 2), flop * pairs, (ny, nx)))
