@@ -355,7 +355,10 @@ class Transform(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = self._double(problem, facts)
         flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
-        return flop / machine.transform_rate * (2 if double else 1)
+        seconds = flop / machine.transform_rate * (2 if double else 1)
+        if problem.channel_axis is not None:  # taken apart: every tile touches all channels' memory
+            seconds += (problem.pixels + problem.outputs) / machine.strided_rate
+        return seconds
 
     @staticmethod
     def _places(problem: Problem, facts: KernelFacts) -> int | None:
