@@ -12,10 +12,10 @@ using i64 = std::int64_t;
 
 enum class DType : std::uint8_t { b1, u8, s8, u16, s16, u32, s32, u64, s64, f16, bf16, f32, f64 };
 enum class Boundary : std::uint8_t { constant, edge, reflect, symmetric, wrap };
-// direct: register blocks. separable: two sums of shifted rows. taps: one such sum, for sparse
+// direct: register blocks. separable: sums along columns, then rows. taps: one sum of shifted rows, for sparse
 // kernels and for those whose long sums need more levels than the blocks have.
-// fft: overlap-save.
-enum class Method : std::uint8_t { direct, separable, taps, fft };
+// box: one weight, sums by doubling. fft: overlap-save.
+enum class Method : std::uint8_t { direct, separable, box, taps, fft };
 // u16: sums of small integers modulo 2^16, exact because their range is known.
 enum class Accumulator : std::uint8_t { f32, f64, i128, u16 };
 
@@ -51,8 +51,9 @@ struct Weights {
     const void* dense;   // float, double or int64; each kernel transposed, (kw, kh)
     const double* wide;  // the same in double, where the sums are float
     double abs_sum;      // the largest sum of |weights| of an output
-    const void* column;  // separable: the vertical factor (kh)
-    const void* row;     //            the horizontal factor (kw)
+    i64 ranks;           // separable: so many products of a column and a row add up to the kernel
+    const void* column;  // ... (ranks, kh)
+    const void* row;     // ... (ranks, kw)
     const Tap* taps;     // Method::taps: which, and their weights (outputs, count)
     i64 count;
     const void* listed;
@@ -94,7 +95,7 @@ struct Job {
     Method method;
     Accumulator accumulator;
     Boundary boundary;
-    i64 group;  // direct: kernel rows summed in registers
+    i64 group;  // direct: kernel rows summed in registers; else: taps summed in a chain
     Weights weights;
     Transform transform;
     Integers integers;  // of u16 sums

@@ -1,10 +1,11 @@
 // The arithmetic, compiled once per instruction set (CORR2D_ISA names the namespace).
 // It cuts the output into bands (what a thread takes) and tiles (what stays in cache).
+#include "box.hpp"
 #include "direct.hpp"
 #include "overlap_save.hpp"
 #include "pace.hpp"
+#include "separable.hpp"
 #include "store.hpp"
-#include "sum.hpp"
 
 #define CORR2D_TEXT2(x) #x
 #define CORR2D_TEXT(x) CORR2D_TEXT2(x)
@@ -26,7 +27,7 @@ struct Sizes {
 
 // Whether strips need rows one after the other, a strip's worth at a time.
 static bool in_strips(const Job& job) {
-    return job.y.stride == 1 && job.y.dilation == 1 && !job.weights.mixing && !job.weights.sparse;
+    return job.y.stride == 1 && job.y.dilation == 1 && !job.weights.mixing && !job.weights.sparse && job.method != Method::box;
 }
 
 template <class T>
@@ -43,18 +44,30 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) 
     return s;
 }
 
+// Samples between lines: rows summed along the columns, and for box two blocks behind them.
+template <class T>
+static i64 line_pitch(const Job& job, const Sizes& s) {
+    return row_pitch<T>(s.pitch + (job.method == Method::box ? 2 * kVectors * Vec<T>::lanes : 0));
+}
+
+// Samples of all lines; box keeps those of a whole band, one to work on and a ring of rows.
+template <class T>
+static i64 line_samples(const Job& job, const Sizes& s, i64 band_rows) {
+    if (job.method == Method::box) return (band_rows + 1) * line_pitch<T>(job, s) + ring_vectors(job.y.taps, kVectors) * Vec<T>::lanes;
+    return job.weights.ranks * kRows * line_pitch<T>(job, s);
+}
+
 // How many shifted rows are summed at once.
 static i64 tap_pointers(const Job& job) {
-    return job.method == Method::taps ? job.weights.count : max64(job.y.taps, job.x.taps);
+    return job.method == Method::taps ? job.weights.count : max64(job.y.taps, job.x.taps * max64(1, job.weights.ranks));
 }
 
 template <class T>
 static i64 arena_bytes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) {
     const Sizes s = sizes<T>(job, band_rows, tile_cols, in_place);
-    const i64 separable = job.method == Method::separable;
     const i64 rows = s.channels * (s.scratch_rows + 1) * s.pitch        // scratch and fill rows
                      + (kRows + 1) * row_pitch<T>(s.columns)            // sums
-                     + kRows * row_pitch<T>(s.pitch) * separable        // the lines between its passes
+                     + line_samples<T>(job, s, band_rows)               // lines between passes
                      + s.channels + job.lanes;                          // fill values
     const i64 tables = s.channels * s.table_rows + tap_pointers(job) + job.x.taps + (in_place ? 0 : s.layout.length);
     return rows * static_cast<i64>(sizeof(T)) + tables * 8 + 64 * 16;
@@ -75,17 +88,20 @@ static void block_as(Job& job, int threads) {
     job.in_place_rows = sizeof(T) > 2 && job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
                         job.x.stride == 1 && job.x.span() <= 512 && width >= 1024;
 
-    constexpr i64 kScratch = 384 * 1024;  // of the second-level cache
+    const bool box = job.method == Method::box;
+    const i64 scratch = (box ? 640 : 384) * 1024;  // of the second-level cache; a box goes over it but twice
     constexpr i64 kArena = 16 * 1024 * 1024;
     // A row of a tile is done within a fraction of a second, for signals are heard between rows.
     constexpr i64 kTapsPerRow = 400'000'000;
     const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
-    job.tile_cols = round_up(min64(width, job.in_place_rows && job.method == Method::direct ? 2048 : 1024), whole);
+    // The lines of separable kernels share the first-level cache with the rows.
+    const i64 cols = job.method == Method::separable || box ? 512 : job.in_place_rows && job.method == Method::direct ? 2048 : 1024;
+    job.tile_cols = round_up(min64(width, cols), whole);
     if (job.method == Method::taps) job.tile_cols = round_up(min64(job.tile_cols, max64(1, kTapsPerRow / job.weights.count)), whole);
     i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
     if (threads == 1) bands_wanted = 1;
     const i64 unit = kRows * job.y.dilation;
-    i64 rows = min64(job.y.out, job.in_place_rows ? 96 : 64);
+    i64 rows = min64(job.y.out, box ? max64(96, 2 * job.y.span()) : job.in_place_rows ? 96 : 64);  // a box begins each band anew
     rows = min64(rows, (job.y.out + bands_wanted - 1) / bands_wanted);
     // Bands of like height and whole strips: a rest of a few rows would cost as much as one.
     if (rows > 0) rows = (job.y.out + (job.y.out + rows - 1) / rows - 1) / ((job.y.out + rows - 1) / rows);
@@ -95,8 +111,8 @@ static void block_as(Job& job, int threads) {
         job.edge_cols = min64(job.tile_cols, round_up(job.x.span() * job.lanes, whole) + whole);
         return max64(arena_bytes<T>(job, rows, job.tile_cols, true), arena_bytes<T>(job, rows, job.edge_cols, false));
     };
-    while (bytes() > kScratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
-    while (bytes() > 2 * kScratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
+    while (bytes() > scratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
+    while (bytes() > 2 * scratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
     while (bytes() > kArena && rows > 1) rows = (rows + 1) / 2;
     while (bytes() > kArena && job.tile_cols > whole) job.tile_cols = round_up(job.tile_cols / 2, whole);
     job.band_rows = rows;
@@ -147,28 +163,18 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
         return;
     }
     if constexpr (sizeof(T) > 2) {
-    if (job.method == Method::separable) {
-        const T* column = static_cast<const T*>(job.weights.column);
-        const T* const* table = t.rows.table + top;
-        const bool blocked = R == kRows && column_strip(table, job.y.dilation, column, kh, t.line, t.line_pitch, t.rows.pixels, ahead);
-        for (i64 r = 0; r < R; ++r) {
-            T* line = t.line + r * t.line_pitch;
-            if (!blocked) {
-                for (i64 i = 0; i < kh; ++i) t.taps[i] = table[(r + i) * job.y.dilation];
-                sum_rows(t.taps, column, kh, line, t.rows.pixels);
-            }
-            for (i64 j = 0; j < kw; ++j) t.taps[j] = line + t.offset[j];
-            sum_rows(t.taps, static_cast<const T*>(job.weights.row), kw, t.sums + r * t.pitch, n);
-        }
-        return;
-    }
+    if (job.method == Method::separable)
+        return separable_strip<T>({t.rows.table + top, job.y.dilation, t.offset, kh, kw, job.weights.ranks, job.group,
+                                   static_cast<const T*>(job.weights.column), static_cast<const T*>(job.weights.row), t.line, t.line_pitch,
+                                   t.rows.pixels, t.taps, t.sums, t.pitch, t.room, ahead, sink},
+                                  R, n);
     const i64 count = job.weights.count;
     for (i64 r = 0; r < R; ++r) {
         for (i64 k = 0; k < count; ++k) {
             const Tap& tap = job.weights.taps[k];
             t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
         }
-        sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, count, t.sums + r * t.pitch, n);
+        sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, 1, count, job.group, t.sums + r * t.pitch, n);
     }
     }
 }
@@ -269,7 +275,10 @@ static void spoil(const Tile<T>& t, i64 y, i64 r, i64 n) {
 template <class T>
 static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
     Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr};
-    if (job.method != Method::direct || job.weights.mixing || !fills_blocks<T>(job.y.taps, job.group, n)) return s;
+    if (job.weights.mixing) return s;
+    const bool whole = job.method == Method::direct ? fills_blocks<T>(job.y.taps, job.group, n)
+                                                    : (job.method == Method::separable || job.method == Method::box) && n >= kVectors * Vec<T>::lanes;
+    if (!whole) return s;
     if (job.weights.bias[0] != 0) return s;
     Kind kind = Kind::none;
     if (sizeof(T) > 2 && job.out.dtype == own_dtype<T>) kind = Kind::own;
@@ -307,6 +316,38 @@ static void store_sums(const Job& job, char* to, i64 step, T* sums, i64 n, i64 o
 // Multiplications, well below a millisecond of them, between looks for signals.
 constexpr i64 kPatience = 4'000'000;
 
+// A tile of a box: all its lines, then row by row.
+template <class T>
+static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step, Sink<T> sink) {
+    const Job& job = t.job;
+    const i64 step = job.y.dilation;
+    const T weight = *static_cast<const T*>(job.weights.dense);
+    T *work = t.line + job.band_rows * t.line_pitch, *ring = work + t.line_pitch;
+    for (i64 g = 0; g < min64(step, rows); ++g) {
+        if (job.stopped()) return;
+        box_columns_all(t.rows.table + g, step, (rows - g + step - 1) / step, t.rows.pixels, job.y.taps, weight, ring,
+                        t.line + g * t.line_pitch, step * t.line_pitch);
+    }
+    Sink<T> nowhere = sink;
+    nowhere.kind = Kind::none;
+    for (i64 r = 0; r < rows; ++r, out += job.out.row_stride) {
+        const T* line = t.line + r * t.line_pitch;
+        const i64 along = tap_step(t.offset, job.x.taps);
+        if (sink.kind != Kind::none) {
+            typename Vec<T>::type wrong[kVectors] = {};
+            if (job.in.dtype >= DType::f16) sink.wrong = wrong;
+            sink.to = out;
+            box_row(line, work, n, job.x.taps, along, weight, t.sums, sink);
+            if (!sink.wrong || all_zero<T>(wrong)) continue;
+        }
+        if (job.stopped()) return;
+        box_row(line, work, n, job.x.taps, along, weight, t.sums, nowhere);
+        if constexpr (sizeof(T) == 4)
+            if (!all_finite(t.sums, n) && may_overflow(t, r, 1)) widen(t, 0, r, 0, n);
+        store_sums(job, out, out_step, t.sums, n, 0);
+    }
+}
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -325,7 +366,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const T** taps = arena.take<const T*>(tap_pointers(job));
     T* fill_row = arena.take<T>(s.channels * s.pitch);
     T* sums = arena.take<T>((kRows + 1) * row_pitch<T>(s.columns));
-    T* line = arena.take<T>(kRows * row_pitch<T>(s.pitch) * (job.method == Method::separable));
+    T* line = arena.take<T>(line_samples<T>(job, s, job.band_rows));
     const i64 fills = job.weights.mixing ? s.channels : job.lanes;
     T* fill = arena.take<T>(fills);
     for (i64 c = 0; c < fills; ++c) {
@@ -338,7 +379,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     Gather<T> gather{job, in, fill, y0, x0 / job.lanes, in_place ? nullptr : &layout, run, scratch, s.channels * s.scratch_rows, s.pitch, fill_row};
     gather.find_sources(sources);
     if (at_once) gather.rows(rows, 0, y1 - y0);
-    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), row_pitch<T>(s.pitch), !in_place, in_place};
+    const Tile<T> t{job, rows, offset, taps, sums, line, row_pitch<T>(s.columns), line_pitch<T>(job, s), !in_place, in_place};
     const i64 outputs = job.weights.mixing ? job.weights.outputs : 1;
     const i64 out_step = job.lanes > 1 ? job.out.col_stride / job.lanes : job.out.col_stride;
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
@@ -346,6 +387,8 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 most = job.y.stride == 1 ? kRows : 1;
     i64 since = 0;  // multiplications since signals were looked for
     Sink<T> sink = sink_for<T>(job, out_step, n), nowhere = sink;
+    if constexpr (sizeof(T) > 2)
+        if (job.method == Method::box) return box_tile(t, y1 - y0, n, out + y0 * job.out.row_stride + x0 * out_step, out_step, sink);
     nowhere.kind = Kind::none;
     sink.pitch *= step;
     bool spoilt = false;
@@ -416,7 +459,7 @@ static void band_as(const Job& job, i64 index, char* memory) {
         inner = min64(width, max64(0, job.x.before) * job.lanes);
         inner = min64(width, inner + to_alignment(job, out, inner));
         i64 reach = job.x.span() * job.lanes;
-        if (job.method == Method::separable) reach = round_up(reach, Vec<T>::lanes);  // sums the columns of whole vectors
+        if (job.method == Method::separable || job.method == Method::box) reach = round_up(reach, Vec<T>::lanes);  // sums the columns of whole vectors
         outer = min64(width, (job.in.cols + job.x.before) * job.lanes - reach);
         const i64 unit = Vec<T>::lanes * job.lanes;  // whole vectors and whole pixels
         outer = outer > inner ? inner + (outer - inner) / unit * unit : inner;

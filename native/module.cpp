@@ -204,7 +204,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           std::pair<i64, i64> transform, int rounding, int places, bool sparse)
+           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -238,8 +238,17 @@ public:
         if (accumulator_ == Accumulator::f32) wide_ = std::move(transposed);
         if (column) {
             const std::vector<double> u = doubles(*column), v = doubles(*row);
-            if (static_cast<i64>(u.size()) != y_.taps || static_cast<i64>(v.size()) != x_.taps || mixing)
+            ranks_ = static_cast<i64>(u.size()) / y_.taps;
+            if (ranks_ < 1 || static_cast<i64>(u.size()) != ranks_ * y_.taps || static_cast<i64>(v.size()) != ranks_ * x_.taps || mixing || group < 1)
                 throw std::invalid_argument("factors do not match the kernel");
+            double products = 0;  // partial sums may be larger than the kernel's weights tell
+            for (i64 l = 0; l < ranks_; ++l) {
+                double down = 0, across = 0;
+                for (i64 i = 0; i < y_.taps; ++i) down += std::fabs(u[static_cast<std::size_t>(l * y_.taps + i)]);
+                for (i64 j = 0; j < x_.taps; ++j) across += std::fabs(v[static_cast<std::size_t>(l * x_.taps + j)]);
+                products += down * std::max(across, 1.0);
+            }
+            abs_sum_ = std::max(abs_sum_, products);
             column_.assign(u, accumulator_);
             row_.assign(v, accumulator_);
             method_ = Method::separable;
@@ -247,7 +256,12 @@ public:
             if (mixing || outputs != 1 || rounding < 0 || rounding > 2) throw std::invalid_argument("only one kernel is transformed");
             method_ = Method::fft;
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
-        } else if (group == 0) {
+        } else if (box) {
+            if (mixing || stride != std::pair<i64, i64>(1, 1)) throw std::invalid_argument("no such box");
+            method_ = Method::box;
+            abs_sum_ = std::max(abs_sum_, static_cast<double>(kh * kw));  // the pixels are added up before the weight comes
+        } else if (taps) {
+            if (group < 1) throw std::invalid_argument("a chain has at least one tap");
             method_ = Method::taps;
             list_taps(dense, sparse);
         } else if (kh > 15 || !(group == kh || (group < kh && (group == 1 || group == 2 || group == 4 || group == 5)))) {
@@ -269,7 +283,7 @@ public:
         job.group = group_;
         job.transform = transform_;
         if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
-        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, column_.data(), row_.data(),
+        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in;
@@ -332,7 +346,7 @@ public:
     }
 
     std::size_t bytes() const {
-        return dense_.bytes() + column_.bytes() + row_.bytes() + listed_.bytes() + twiddles_.bytes() + re_.bytes() + im_.bytes() +
+        return dense_.bytes() + column_.bytes() + row_.bytes() + listed_.bytes() + twiddles_.bytes() + spectrum_.size +
                wide_.size() * sizeof(double) + taps_.size() * sizeof(Tap);
     }
 
@@ -478,7 +492,7 @@ private:
     Axis y_, x_;
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
-    i64 group_;
+    i64 group_, ranks_ = 0;
     Store dense_, column_, row_, listed_, twiddles_;
     Memory spectrum_;
     std::vector<Tap> taps_;
@@ -518,10 +532,11 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
-             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"), nb::arg("sparse"))
+             nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
+             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
     if (!add_recall(m.ptr())) throw nb::python_error();

@@ -4,12 +4,15 @@
 #include "filter.hpp"
 
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>  // for the non-temporal stores only: they have no portable spelling
+#include <immintrin.h>  // for what has no portable spelling: non-temporal stores, and one shift
 #define CORR2D_X86 1
 #endif
 
 // A register block only is one if its loops vanish: unrolled by order, not by luck.
 #define CORR2D_UNROLL _Pragma("GCC unroll 32")
+
+// ... and what is handed sums in registers must be inlined, or they go through memory.
+#define CORR2D_INLINE __attribute__((always_inline)) inline
 
 namespace corr2d { namespace CORR2D_ISA {
 
@@ -76,6 +79,24 @@ template <int... I>
 struct MakeLanes<0, I...> {
     using type = Lanes<I...>;
 };
+
+template <int S, class V, int... I>
+static inline V shuffled(V a, V b, Lanes<I...>) {
+    return __builtin_shufflevector(a, b, (I + S)...);
+}
+
+// Elements S, S + 1, ... of a and b side by side. Of the shuffle GCC 12 makes a permutation
+// that loads its index each time, which is no faster than loading the samples.
+template <class T, int S>
+static inline typename Vec<T>::type shifted(typename Vec<T>::type a, typename Vec<T>::type b) {
+#if defined(__AVX512F__)
+    // With a mask of ones, which vanishes: GCC 12 warns of the plain one's header.
+    const auto moved = _mm512_maskz_alignr_epi32(0xffff, (__m512i)b, (__m512i)a, S * static_cast<int>(sizeof(T)) / 4);
+    return (typename Vec<T>::type)moved;
+#else
+    return shuffled<S>(a, b, typename MakeLanes<static_cast<int>(Vec<T>::lanes)>::type{});
+#endif
+}
 
 // Write whole vectors past the cache; `p` must be aligned to kVectorBytes.
 static inline void stream_vector(void* p, const void* from) {

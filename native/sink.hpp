@@ -155,4 +155,25 @@ static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type*
     }
 }
 
+// Takes over a sink's watch for sums that are not finite, in registers for the length of a row.
+template <class T>
+struct Watch {
+    using V = typename Vec<T>::type;
+    V* const wrong;
+    V seen[kVectors] = {};
+
+    explicit Watch(Sink<T>& sink) : wrong(sink.wrong) { sink.wrong = nullptr; }
+    CORR2D_INLINE void see(const V* v) {
+        if constexpr (sizeof(T) == 4) {
+            CORR2D_UNROLL
+            for (int u = 0; u < kVectors; ++u) seen[u] += v[u] - v[u];
+        }
+    }
+    ~Watch() {
+        if (!wrong) return;
+        CORR2D_UNROLL
+        for (int u = 0; u < kVectors; ++u) wrong[u] += seen[u];
+    }
+};
+
 }}  // namespace corr2d::CORR2D_ISA

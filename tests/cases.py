@@ -117,6 +117,17 @@ def nearly_separable(epsilon):
     return kernel
 
 
+def low_rank(kh, kw, rank):
+    """So many products of a column and a row, added up."""
+    return dense(kh, rank) @ dense(rank, kw)
+
+
+def mexican(n, sigma):
+    """A Laplacian of Gaussian: of rank 2, its sums cancel."""
+    y, x = np.indices((n, n)) - n // 2
+    return ((y * y + x * x) / sigma**2 - 2) * np.exp(-0.5 * (y * y + x * x) / sigma**2)
+
+
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1])
 LAPLACE = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -174,6 +185,8 @@ def _boundary():
         for h, w in [(4, 5), (2, 3), (1, 4), (4, 1), (1, 1), (12, 40)]:
             options = dict(padding=wide, boundary=boundary, fill=0.75)
             yield f"{boundary}-{h}x{w}-wide", pixels(h, w), dense(2, 3), options
+        for name, kernel in dict(rank2=mexican(7, 1.2), box=np.full((4, 5), 0.3)).items():
+            yield f"{boundary}-{name}", pixels(12, 40), kernel, dict(padding=wide, boundary=boundary, fill=0.75)
         options = dict(padding=((40, 0), (0, 55)), boundary=boundary, stride=(2, 3), dilation=(3, 2))
         yield f"{boundary}-wide-stride-dilation", pixels(5, 6), dense(3, 4), options
 
@@ -191,6 +204,8 @@ def _fill():
     for fill in (-1.5, 1000.0, 1 / 3):
         yield f"float-{fill:.3g}", pixels(9, 12), dense(3, 4), dict(padding, fill=fill)
         yield f"separable-{fill:.3g}", pixels(9, 12), gauss(5, 1.0), dict(padding, fill=fill)
+        yield f"box-{fill:.3g}", pixels(9, 12), np.full((5, 4), 0.05), dict(padding, fill=fill)
+        yield f"rank2-{fill:.3g}", pixels(9, 12), low_rank(5, 4, 2), dict(padding, fill=fill)
     for dtype in ("uint8", "int64"):
         yield f"{dtype}", pixels(9, 12, dtype=dtype, limit=100), whole(3, 3), dict(padding, fill=7)
     yield "int-fraction", pixels(9, 12, dtype="uint8"), whole(3, 3), dict(padding, fill=0.5)
@@ -213,6 +228,8 @@ def _stride():
             name = f"{s}-{padding}".replace(" ", "")
             yield name, pixels(13, 14), dense(3, 4), dict(stride=s, padding=padding, boundary="symmetric")
     yield "separable", pixels(33, 44), gauss(7, 1.5), dict(stride=(3, 2), padding="same", boundary="edge")
+    yield "rank2", pixels(33, 44), mexican(7, 1.3), dict(stride=(3, 2), padding="same", boundary="edge")
+    yield "rank2-down", pixels(33, 44), mexican(6, 1.3), dict(stride=(2, 1), padding="full")
     yield "uint8", pixels(33, 44, dtype="uint8"), SOBEL, dict(stride=2, padding="same")
     yield "wide", pixels(40, 300), dense(5, 5), dict(stride=(2, 4), padding="same", boundary="wrap")
 
@@ -224,6 +241,10 @@ def _dilation():
                 name = f"{d}-{k[0]}x{k[1]}-{padding}".replace(" ", "")
                 yield name, pixels(14, 15), dense(*k), dict(dilation=d, padding=padding, boundary="reflect")
     yield "separable", pixels(40, 50), gauss(5, 1.0), dict(dilation=(3, 4), padding="same", boundary="wrap")
+    yield "rank2", pixels(40, 50), mexican(5, 1.0), dict(dilation=(3, 4), padding="same", boundary="wrap")
+    yield "rank3-rgb", pixels(40, 50, 3), low_rank(7, 6, 3), dict(dilation=2, padding="same", channel_axis=-1)
+    for d in (2, (3, 1), (1, 4), (7, 30)):
+        yield f"box-{d}".replace(" ", ""), pixels(40, 50), np.full((4, 7), 0.1), dict(dilation=d, padding="same", boundary="edge")
     yield "and-stride", pixels(40, 50), dense(4, 4), dict(dilation=3, stride=(2, 3), padding="same")
     yield "box", pixels(40, 50), np.ones((4, 6)), dict(dilation=2, stride=2, padding=3, boundary="edge")
 
@@ -233,6 +254,8 @@ def _batch():
         name = "x".join(map(str, shape))
         yield f"{name}-dense", pixels(*shape), dense(3, 2), dict(padding="same", boundary="reflect")
         yield f"{name}-separable", pixels(*shape), gauss(3, 1.0), dict(padding="full", stride=2)
+        yield f"{name}-rank2", pixels(*shape), low_rank(4, 5, 2), dict(padding="full")
+        yield f"{name}-box", pixels(*shape), np.full((4, 3), 0.1), dict(padding="same", boundary="wrap")
 
 
 def _channels():
@@ -241,6 +264,8 @@ def _channels():
             options = dict(channel_axis=axis, padding="same", boundary="reflect")
             yield f"{c}-axis{axis}", pixels(*shape), dense(3, 4), options
             yield f"{c}-axis{axis}-separable", pixels(*shape, dtype="uint8"), BINOMIAL, options
+            yield f"{c}-axis{axis}-box", pixels(*shape, dtype="uint8"), np.full((3, 6), 1 / 18), dict(options, dtype="uint8")
+            yield f"{c}-axis{axis}-rank2", pixels(*shape), low_rank(5, 4, 2), options
     options = dict(channel_axis=-1, padding=2, boundary="wrap", stride=(2, 3), dilation=(2, 1))
     yield "stride-dilation", pixels(2, 13, 15, 3), dense(3, 3), options
     yield "batch-axis1", pixels(2, 3, 9, 10), dense(3, 3), dict(channel_axis=1)
@@ -269,6 +294,8 @@ def _dtype():
         yield f"{dtype}-dense", pixels(19, 37, dtype=dtype), dense(3, 3), same
         yield f"{dtype}-whole", pixels(19, 37, dtype=dtype, limit=limit), whole(3, 3), same
         yield f"{dtype}-separable", pixels(19, 37, dtype=dtype, limit=limit), GCD, same
+        yield f"{dtype}-box", pixels(19, 37, dtype=dtype, limit=limit), np.full((5, 6), 3), same
+        yield f"{dtype}-rank2", pixels(19, 37, dtype=dtype), mexican(7, 1.1), same
     for dtype in ("float32", "uint8", "float64", "int32", "complex64", "complex128"):
         yield f"{dtype}-complex-kernel", pixels(19, 37, dtype=dtype), dense(3, 4, dtype="complex128"), same
     for kernel in ("float32", "float16", "int8", "uint8", "bool", "complex64"):
@@ -288,6 +315,9 @@ def _target():
         for target in REALS[1:]:
             pixels_ = pixels(11, 23, dtype=image, limit=None if target.startswith("float") else 70000)
             yield f"{image}-whole-to-{target}", pixels_, whole(3, 3), dict(dtype=target, padding="same")
+    for target in ("uint8", "int16", "float16", "float64"):
+        yield f"box-to-{target}", pixels(23, 90, dtype="uint8"), np.full((7, 5), 1 / 35), dict(dtype=target, padding="same")
+        yield f"rank2-to-{target}", pixels(23, 90, dtype="uint8"), mexican(7, 1.1), dict(dtype=target, padding="same")
     for target in ("int8", "uint8", "uint16", "int32", "int64", "uint64"):
         yield f"saturates-{target}", pixels(11, 23, dtype="float64"), dense(3, 3) * 1e30, dict(dtype=target)
     yield "uint8-whole", pixels(11, 23, dtype="uint8"), SOBEL, dict(dtype="uint8")
@@ -318,6 +348,8 @@ def _layout():
     for name, build in layouts.items():
         yield f"{name}-dense", build, dense(3, 4), dict(padding="same", boundary="reflect")
         yield f"{name}-separable", build, gauss(5, 1.0), dict(padding="full", boundary="wrap")
+        yield f"{name}-box", build, np.full((3, 5), 1 / 15), dict(padding="same")
+        yield f"{name}-rank2", build, mexican(5, 1.0), dict(padding="same")
     rgb = partial(layout, lambda a: a[:, ::-1, ::-1], 12, 31, 4)
     yield "rgba-reversed", rgb, dense(3, 3), dict(channel_axis=-1, padding="same")
 
@@ -334,6 +366,24 @@ def _structure():
     }  # fmt: skip
     for name, kernel in kernels.items():
         yield name, image, kernel, same
+    for e in (1e-2, 1e-4, 1e-6, 1e-8, 1e-11, 1e-14):  # two products, and a third of size e: left out only if nobody can tell
+        for dtype in ("float32", "float64"):
+            kernel = low_rank(9, 8, 2) + e * np.outer(dense(1, 9), dense(1, 8))
+            yield f"nearly-rank2-{e:g}-{dtype}", partial(pixels, 40, 70, dtype=dtype), kernel, same
+            flat = np.full((6, 7), 0.1) * (1 + e * delta(6, 7, 2, 3))
+            yield f"nearly-box-{e:g}-{dtype}", partial(pixels, 40, 70, dtype=dtype), flat, same
+    for e in (1, 1e-3, 1e-5, 1e-7):  # products that cancel all but a share of e
+        a, b = np.outer(dense(1, 9), dense(1, 8)), dense(9, 8)[:, :1] @ dense(8, 9)[:1, :8]
+        for dtype in ("float32", "float64"):
+            yield f"cancelling-{e:g}-{dtype}", partial(pixels, 40, 70, dtype=dtype), (a + e * b) - a, same
+    for rank in (2, 3, 4, 6):
+        yield f"rank-{rank}", image, low_rank(13, 15, rank), same
+        yield f"rank-{rank}-float32-weights", image, low_rank(13, 15, rank).astype("float32"), same
+        yield f"rank-{rank}-float64", partial(pixels, 40, 70, dtype="float64"), low_rank(13, 15, rank), same
+    yield "disk", image, (np.hypot(*(np.indices((15, 15)) - 7)) < 7.3) / 171, same
+    for n in range(1, 18):
+        yield f"box-1x{n}", image, np.full((1, n), 1.0), same
+        yield f"box-{n}-by-{18 - n}", image, np.full((n, 18 - n), -0.2), same
     for e in (1e-2, 1e-4, 1e-6, 1e-8, 1e-11, 1e-14):
         for dtype in ("float32", "float64"):
             yield f"nearly-separable-{e:g}-{dtype}", partial(pixels, 40, 70, dtype=dtype), nearly_separable(e), same
@@ -350,10 +400,19 @@ def _scale():
     for e, other in [(-40, 30), (-44, 37), (-60, 30), (40, -35), (300, -35), (-300, 30), (-25, -20), (38, 0), (36, 1)]:
         yield f"float32-1e{e}x1e{other}", scaled(other, "float32"), dense(3, 3) * 10.0**e, {}
         yield f"separable-1e{e}x1e{other}", scaled(other, "float32"), gauss(5, 1.0) * 10.0**e, {}
+        yield f"rank2-1e{e}x1e{other}", scaled(other, "float32"), mexican(5, 1.0) * 10.0**e, {}
+        yield f"box-1e{e}x1e{other}", scaled(other, "float32"), np.full((3, 4), 10.0**e), {}
+    yield "box-tiny-beside-huge", partial(spread, 60, 90), np.full((9, 9), 1 / 81), {}
+    yield "rank2-tiny-beside-huge", partial(spread, 60, 90), mexican(9, 1.5), {}
     yield "mixed-taps", partial(pixels, 20, 30), dense(3, 3) * np.logspace(-30, 30, 9).reshape(3, 3), {}
     yield "uneven-factors", scaled(0, "float64"), np.outer([1e-200, 1e-190], [1e180, 1e200]), {}
     yield "tiny-beside-one", partial(full, 9, 9, value=1), np.array([[1e-17, 0, 3e-17]]), {}
     yield "float16-large", partial(full, 9, 9, value=60000, dtype="float16"), np.ones((5, 5)), {}
+
+
+def spread(*shape):
+    """Pixels of all sizes: what a running sum would lose of the small ones, it never gets back."""
+    return (pixels(*shape, dtype="float64") * 10.0 ** seeded("spread", shape).integers(-30, 30, shape)).astype("float32")
 
 
 def scaled(exponent, dtype):
@@ -367,12 +426,16 @@ def _width():
     for w in (5, 8, 15, 16, 17, 31, 33, 47, 64, 66, 259):
         yield f"{w}-5x5-uint8", pixels(9, w, dtype="uint8"), whole(5, 5), {}
         yield f"{w}-gauss-float64", pixels(9, w, dtype="float64"), gauss(5, 1.2), dict(padding="same")
+        yield f"{w}-box", pixels(9, w), np.full((4, 5), 0.05), dict(padding="same", boundary="reflect")
+        yield f"{w}-rank2", pixels(9, w), mexican(5, 1.0), dict(padding="same", boundary="reflect")
     for h in (*range(1, 26, 2), 64, 67, 130):
         yield f"tall{h}-3x3", pixels(h, 18), dense(3, 3), dict(padding="same", boundary="edge")
         yield f"tall{h}-gauss", pixels(h, 18), gauss(5, 1.0), dict(padding="same", boundary="symmetric")
     for h, w, k in [(130, 1030, 5), (257, 513, 7), (600, 40, 3), (33, 2049, 11)]:
         yield f"tiles-{h}x{w}-{k}x{k}", pixels(h, w), dense(k, k), dict(padding="same", boundary="reflect")
         yield f"tiles-{h}x{w}-gauss{k}", pixels(h, w), gauss(k, k / 5), dict(padding="same", boundary="wrap")
+        yield f"tiles-{h}x{w}-box{k}", pixels(h, w), np.full((k, k), 1 / k**2), dict(padding="same", boundary="wrap")
+        yield f"tiles-{h}x{w}-rank2-{k}", pixels(h, w), mexican(k + 2, k / 5), dict(padding="same", boundary="wrap")
 
 
 def _narrow():
@@ -423,6 +486,9 @@ def _large():
     yield "31-float64", pixels(200, 300, dtype="float64"), dense(31, 31), dict(padding="full", fill=2.0)
     yield "31-complex", pixels(100, 130, dtype="complex64"), dense(31, 31, dtype="complex128"), {}
     yield "31-gauss", pixels(200, 300), gauss(31, 5.0), dict(padding="same", boundary="wrap")
+    yield "31-rank2", pixels(200, 300), mexican(31, 4.0), dict(padding="same", boundary="wrap")
+    yield "31-box-uint8", pixels(200, 300, dtype="uint8"), np.full((31, 31), 1 / 961), dict(dtype="uint8", padding="same")
+    yield "45-box-rgb", pixels(90, 400, 3, dtype="uint8"), np.ones((44, 45)), dict(channel_axis=-1, padding="same")
     yield "31-delta", pixels(200, 300), delta(31, 31, 3, 29), dict(padding="same", boundary="edge")
     yield "31-uint16-gauss", pixels(200, 300, dtype="uint16"), gauss(31, 5.0), dict(dtype="uint16")
     yield "40-rgb", pixels(90, 100, 3), dense(40, 33), dict(channel_axis=-1, padding="same")

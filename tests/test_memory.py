@@ -33,6 +33,8 @@ PROBLEMS = {
     "direct-7x7": f"{LARGE}, dense(7, 7), {{'method': 'direct'}}",
     "direct-wrap": f"{LARGE}, dense(3, 3), {{'method': 'direct', 'boundary': 'wrap'}}",
     "separable-13": f"{LARGE}, gauss(13), {{'method': 'separable'}}",
+    "box-31": f"{LARGE}, np.full((31, 31), 0.1), {{'method': 'box'}}",
+    "box-tall": "np.empty((5000, 600), 'uint8'), np.full((3000, 50), 0.1), {'method': 'box'}",
     "fft-63x63": f"{LARGE}, dense(63, 63), {{'method': 'fft'}}",
     "fft-float64": "np.empty((5000, 4000)), dense(31, 31), {'method': 'fft'}",
     "auto-float16": "np.empty((9000, 6000), 'float16'), dense(3, 3), {}",

@@ -5,7 +5,7 @@ import pytest
 
 import corr2d
 import oracle
-from cases import BOUNDARIES, delta, dense, gauss, pixels
+from cases import BOUNDARIES, delta, dense, gauss, low_rank, mexican, pixels
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
@@ -14,7 +14,8 @@ BAD = [np.nan, np.inf, -np.inf]
 
 OUTER = np.outer([1.0, -2.0, 0.5], [0.25, 1.0, 3.0, -1.0])
 ZEROS_IN_IT = np.outer([0.0, -2.0, 0.0], [0.25, 0.0, 3.0, 0.0])  # separable, most taps zero
-KERNELS = dict(outer=OUTER, zeros=ZEROS_IN_IT, delta=delta(3, 4, 1, 1), nothing=np.zeros((3, 4)), dense=dense(3, 4))
+KERNELS = dict(outer=OUTER, zeros=ZEROS_IN_IT, delta=delta(3, 4, 1, 1), nothing=np.zeros((3, 4)), dense=dense(3, 4),
+               box=np.full((3, 4), 0.25), rank2=mexican(5, 1.0))  # fmt: skip
 
 
 def call(image, kernel, method, **options):
@@ -43,6 +44,11 @@ def verify(result, image, kernel, *, fill=0.0, dtype=None, **options):
     rounded = truth if dtype is None else np.clip(np.rint(truth), 0, 255)
     neutral[seen] = rounded[seen].astype(result.dtype)
     oracle.verify(neutral, clean, kernel, truth=truth, fill=fill, dtype=dtype, **options)
+
+
+def fitting(method):
+    """A kernel that the method is made for."""
+    return {"box": np.full((3, 4), 0.25), "lowrank": low_rank(4, 5, 2)}.get(method, OUTER)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -76,7 +82,7 @@ def test_borders_repeat_bad_pixels(method, boundary):
     image = pixels(6, 7, dtype="float64")
     image[1, 5] = np.nan
     options = dict(padding=((9, 8), (11, 10)), boundary=boundary)
-    verify(call(image, OUTER, method, **options), image, OUTER, **options)
+    verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -85,9 +91,9 @@ def test_bad_fill(method, value):
     """A non-finite fill spoils the windows that reach into the padding, and only where there is padding."""
     image = pixels(9, 10)
     options = dict(padding=((2, 0), (0, 3)), fill=value)
-    verify(call(image, OUTER, method, **options), image, OUTER, **options)
-    assert np.isfinite(call(image, OUTER, method, fill=value)).all()
-    assert np.isfinite(call(image, OUTER, method, padding=2, boundary="edge", fill=value)).all()
+    verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
+    assert np.isfinite(call(image, fitting(method), method, fill=value)).all()
+    assert np.isfinite(call(image, fitting(method), method, padding=2, boundary="edge", fill=value)).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -97,7 +103,7 @@ def test_gaps_of_a_dilated_kernel_see_nothing(method):
         image = pixels(16, 20)
         image[::5, ::7] = np.inf
         image[3, 3] = np.nan
-        verify(call(image, OUTER, method, **options), image, OUTER, **options)
+        verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -106,7 +112,7 @@ def test_every_float_dtype(method, dtype):
     """All floating images, both parts of complex ones."""
     image = pixels(9, 10, dtype=dtype)
     image[4, 4] = np.nan if image.dtype.kind == "f" else complex(0, np.inf)
-    verify(call(image, OUTER, method), image, OUTER)
+    verify(call(image, fitting(method), method), image, fitting(method))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -116,9 +122,9 @@ def test_many_bad_pixels(method):
     image = pixels(40, 50)
     image[rng.random(image.shape) < 0.02] = np.nan
     image[17] = -np.inf
-    verify(call(image, OUTER, method, padding="same"), image, OUTER, padding="same")
+    verify(call(image, fitting(method), method, padding="same"), image, fitting(method), padding="same")
     image[:] = np.nan
-    assert not np.isfinite(call(image, OUTER, method)).any()
+    assert not np.isfinite(call(image, fitting(method), method)).any()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -126,18 +132,19 @@ def test_batches_and_channels_keep_to_themselves(method):
     """A bad pixel in one picture or channel does not show in another; a mixing kernel spreads it to all."""
     image = pixels(3, 12, 13)
     image[1, 5, 6] = np.nan
-    result = call(image, OUTER, method)
-    assert np.isnan(result[1]).sum() == OUTER.size
+    result = call(image, fitting(method), method)
+    assert np.isnan(result[1]).sum() == fitting(method).size
     assert np.isfinite(result[[0, 2]]).all()
     last = np.moveaxis(image, 0, -1)
-    assert np.isnan(call(last, OUTER, method, channel_axis=-1)).sum() == OUTER.size
-    if method != "separable":
+    assert np.isnan(call(last, fitting(method), method, channel_axis=-1)).sum() == fitting(method).size
+    if method not in ("separable", "lowrank", "box"):
         mixed = call(image, dense(2, 3, 3, 4), method)
         assert np.isnan(mixed).sum(axis=(1, 2)).tolist() == [12, 12]
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "reference"])
-@pytest.mark.parametrize("kernel", [gauss(31, 5.0), gauss(5, 1.0), dense(31, 31)], ids=["gauss31", "gauss5", "dense31"])
+@pytest.mark.parametrize("kernel", [gauss(31, 5.0), gauss(5, 1.0), dense(31, 31), mexican(25, 4.0), np.full((31, 22), 0.01)],
+                         ids=["gauss31", "gauss5", "dense31", "rank2", "box"])  # fmt: skip
 def test_larger_images(method, kernel):
     """Where transforms and tiles are used: only the windows that see a bad pixel change."""
     image = pixels(420, 530)
@@ -187,6 +194,18 @@ def test_finite_results_near_the_ceiling(method):
     kernel = np.array([[1.0, 1.0, -1.0]])
     result = call(image, kernel, method)
     assert np.allclose(result, np.float32(3e38))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kernel", [np.full((5, 6), 1 / 30), (mexican(5, 1.0) + 0.2) / 4.1], ids=["box", "rank3"])
+def test_finite_results_of_many_large_pixels(method, kernel):
+    """Whatever order the pixels are added in, what fits comes out, in all widths of tiles."""
+    for width in (7, 90):
+        image = np.full((12, width), 3e38, "float32")
+        wanted = oracle.exact(image, kernel)
+        result = call(image, kernel, method)
+        assert np.abs(wanted).max() < 3.3e38
+        assert (np.abs(result - wanted) <= oracle.tolerance(image, kernel)).all()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -20,6 +20,9 @@ Factors = tuple[np.ndarray, np.ndarray]
 RANK_ONE_SINGLE = 2.0**-23
 RANK_ONE_DOUBLE = 2.0**-52
 
+# Products of a column and a row that are looked for; more were never the fastest.
+MOST_TERMS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
@@ -35,6 +38,9 @@ class KernelFacts:
     used: int  # taps that are not zero for some output: of (I, kh, kw)
     factors: Factors | None = field(compare=False, repr=False)  # (column, row) of the nearest rank-1 kernel
     residual: float  # sum |k - column row| / sum |k|; inf when no factors were found
+    constant: bool  # one weight everywhere
+    terms: Factors | None = field(compare=False, repr=False)  # (columns, rows), a product each, that add up to the kernel
+    terms_residual: float  # sum |k - what they add up to| / sum |k|; inf where many would be needed
 
     @property
     def separable(self) -> bool:
@@ -76,7 +82,14 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     factors, residual = None, math.inf
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)
-    return KernelFacts(weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), used, factors, residual)
+    constant = finite and real and weights.ndim == 2 and bool((weights == weights[0, 0]).all())
+    terms, missed = None, math.inf
+    if finite and real and weights.ndim == 2 and not integer and residual > RANK_ONE_SINGLE:
+        terms, missed = _few_terms(weights)
+    return KernelFacts(
+        weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), used, factors, residual, constant,
+        terms, missed,
+    )  # fmt: skip
 
 
 def _binary_places(k: np.ndarray) -> int | None:
@@ -113,6 +126,36 @@ def _rank_one(k: np.ndarray, integer: bool) -> tuple[Factors | None, float]:
             column, row, residual = u[:, 0], s[0] * vt[0], better
     half = exponent // 2  # shared, so that neither factor leaves float32's range
     return _balanced(np.ldexp(column, half), np.ldexp(row, exponent - half)), float(residual)
+
+
+def _few_terms(k: np.ndarray) -> tuple[Factors | None, float]:
+    """The fewest products of a column and a row that add up to the kernel as well as float32 can tell.
+
+    Elimination through the largest weight left finds the space of the columns, and refuses a
+    kernel of full rank after a few steps; singular vectors within it cancel least.
+    """
+    _, exponent = math.frexp(np.abs(k).max())
+    k = np.ldexp(k, -exponent)
+    total, rest, columns = np.abs(k).sum(), k.copy(), []
+    most = min(MOST_TERMS, min(k.shape) // 2)
+    while len(columns) < most and np.abs(rest).sum() > RANK_ONE_SINGLE * total:
+        y, x = np.unravel_index(np.abs(rest).argmax(), k.shape)
+        columns.append(rest[:, x].copy())
+        rest -= np.outer(rest[:, x] / rest[y, x], rest[y])
+    if not columns or np.abs(rest).sum() > 2.0**-20 * total:
+        return None, math.inf
+    basis = np.linalg.qr(np.array(columns).T)[0]
+    u, s, vt = np.linalg.svd(basis.T @ k, full_matrices=False)
+    u = basis @ u
+    for rank in range(1, len(s) + 1):
+        residual = float(np.abs(k - (u[:, :rank] * s[:rank]) @ vt[:rank]).sum() / total)
+        if residual <= RANK_ONE_SINGLE:
+            half = exponent // 2
+            pairs = [
+                _balanced(np.ldexp(u[:, l], half), np.ldexp(s[l] * vt[l], exponent - half)) for l in range(rank)
+            ]  # fmt: skip
+            return (np.array([c for c, _ in pairs]), np.array([r for _, r in pairs])), residual
+    return None, math.inf
 
 
 def _missing(k, column, row, total) -> float:

@@ -66,7 +66,7 @@ def corr2d(
         dtype. Integer targets are rounded half to even and saturated, once.
     out : array, optional
         Where to write; right shape and dtype. May overlap the image.
-    method : {"auto", "direct", "sparse", "separable", "fft", "reference"}
+    method : {"auto", "direct", "sparse", "separable", "lowrank", "box", "fft", "reference"}
         Which algorithm; see `plan`.
     threads : int, optional
         At most this many; default every core this process may use. The result does not
@@ -158,7 +158,7 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
     >>> import numpy as np, corr2d
     >>> p = corr2d.plan((3072, 4096), np.ones((15, 15)))
     >>> p.method
-    'separable'
+    'box'
     """
     if _is_shape(image):
         shape, home = tuple(int(n) for n in image), "numpy"

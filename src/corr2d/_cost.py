@@ -23,8 +23,8 @@ class Machine:
     fma_rate: float = 49e9  # float32 multiply-adds per second and core that the direct blocks reach
     integer_rate: float = 79e9  # ... of their 16-bit sums
     flush_taps: float = 1.0  # taps that adding a group of kernel rows to memory costs
-    column_rate: float = 30e9  # multiply-adds ... of the first pass of a separable kernel
-    row_rate: float = 20e9  # ... of its second pass, where every tap is an unaligned load
+    column_rate: float = 45e9  # multiply-adds ... of the first pass of a separable kernel
+    row_rate: float = 26e9  # ... of its second pass, where taps are unaligned loads and shifts
     sum_rate: float = 21e9  # ... of a list of taps
     convert_rate: float = 8e9  # samples per second and core, gathered or converted into a padded tile
     load_rate: float = 40e9  # ... or row by row beside the direct sums

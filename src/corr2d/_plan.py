@@ -135,6 +135,8 @@ class Plan:
         facts = [f"{self.facts.nonzeros} of {self.facts.weights.size} taps non-zero"]
         if self.facts.separable:
             facts.append(f"rank 1 (residual {self.facts.residual:.0e})")
+        elif self.facts.terms:
+            facts.append(f"rank {len(self.facts.terms[0])} (residual {self.facts.terms_residual:.0e})")
         if self.facts.integer:
             facts.append("integer")
         lines = [

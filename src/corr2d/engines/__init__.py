@@ -16,7 +16,7 @@ from .._analysis import KernelFacts
 from .._cost import Machine
 from .._problem import Problem
 from .fft import FFT
-from .native import Direct, Separable, Sparse, Transform
+from .native import Box, Direct, LowRank, Separable, Sparse, Transform
 from .reference import Reference
 
 
@@ -37,6 +37,6 @@ class Candidate(Protocol):
     def prepare(self, problem: Problem, facts: KernelFacts) -> Runner: ...
 
 
-CANDIDATES: tuple[Candidate, ...] = (Separable(), Direct(), Sparse(), Transform(), FFT(), Reference())
+CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), Reference())
 
 METHODS = tuple(dict.fromkeys(candidate.method for candidate in CANDIDATES))

@@ -105,10 +105,55 @@ def small_integers(problem: Problem, facts: KernelFacts) -> bool:
     return not padded or (fill.imag == 0 and fill.real.is_integer() and limits[0] <= fill.real <= limits[1])
 
 
+def chain_length(taps: int) -> int:
+    """Taps that a sum of shifted rows adds one after the other (native/sum.hpp)."""
+    return 8 if taps <= 64 else 4
+
+
 def pairwise_roundings(taps: int) -> int:
-    """Roundings of a sum of shifted rows (native/sum.hpp)."""
-    chunk = 8 if taps <= 64 else 4
+    """Roundings of a sum of shifted rows, whatever the weights."""
+    chunk = chain_length(taps)
     return min(taps, chunk) + math.ceil(math.log2(max(1.0, taps / chunk)))
+
+
+# Taps that the passes of separable kernels add one after the other: the fewer, the more exact.
+CHAINS = (16, 8, 4)
+
+
+def factor_roundings(columns: np.ndarray, rows: np.ndarray, group: int, total: float) -> float:
+    """Roundings of kernels of low rank, in units of u sum|k| max|x|; `total` is sum|k|.
+
+    Each tap of a pass meets those of its chain that come after it, then those of the chains,
+    added up pairwise (native/separable.hpp); two more are those of the factors themselves.
+    Where the products of the factors cancel, they add up to more than sum|k|.
+    """
+
+    def passes(weights, lines):
+        taps = weights.shape[-1]
+        position = np.arange(taps) % group
+        length = np.minimum(group, taps - np.arange(taps) // group * group)
+        # Without fused multiply-adds the product is rounded too.
+        each = np.minimum(length, length - position + 1) + math.ceil(math.log2(lines * -(-taps // group)))
+        return np.abs(weights) @ each
+
+    if not 0 < total < math.inf:
+        return 2.0 * group
+    down, across = np.abs(columns).sum(axis=1), np.abs(rows).sum(axis=1)
+    return float((passes(columns, 1) * across + down * (passes(rows, len(rows)) + 2 * across)).sum() / total)
+
+
+def cancellation(columns: np.ndarray, rows: np.ndarray, total: float) -> float:
+    """How much more than sum|k| the products of the factors add up to."""
+    return float((np.abs(columns).sum(axis=1) * np.abs(rows).sum(axis=1)).sum() / total)
+
+
+def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float) -> tuple[int, float]:
+    """The longest chains that the accuracy allows with `spare` more roundings, and the roundings."""
+    for group in CHAINS:
+        roundings = factor_roundings(columns, rows, group, total) + spare
+        if roundings <= ROUNDINGS:
+            break
+    return group, roundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +161,14 @@ class Recipe:
     """How the compiled code is to compute: its accumulator and one of its methods."""
 
     accumulator: int
-    group: int = 0  # kernel rows that the register blocks sum at a time; 0 without blocks
-    factors: tuple[np.ndarray, np.ndarray] | None = None  # separable: column and row
+    group: int = 0  # direct: kernel rows that the register blocks sum at a time; else: taps in a chain
+    factors: tuple[np.ndarray, np.ndarray] | None = None  # separable: columns and rows, a rank each
     transform: tuple[int, int] = (0, 0)  # fft: rows and columns of the tiles
     rounding: int = 0  # of the transform's results: 0 never, 1 in tiles that hold integers, 2 always
     places: int = 0  # ... to multiples of 2**-places
-    sparse: bool = False  # leave zero taps out of the list of taps
+    box: bool = False  # one weight
+    taps: bool = False  # one sum of all taps, in chains
+    sparse: bool = False  # ... leave zero taps out of the list of taps
 
 
 class _Native:
@@ -144,6 +191,14 @@ class _Native:
         read = 2 * problem.span[1] if in_place else columns * problem.stride[1] + problem.span[1]
         return total + gathered * (m.row_overhead + read * lanes / (rate or m.convert_rate))
 
+    def _passes(self, problem: Problem, ranks: int, m: Machine, double: bool) -> float:
+        """Core-seconds of sums along the columns, then along the rows, of so many ranks."""
+        kh, kw = problem.kernel_size
+        # The first pass computes the columns between strided outputs too; the lines between the
+        # passes are written and read.
+        seconds = ranks * ((kh * problem.stride[1] + 1) / m.column_rate + (kw + 1) / m.row_rate)
+        return self._arithmetic(problem, seconds, m, double)
+
     @staticmethod
     def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
         weights, mixing = facts.weights, _mixes(problem, facts)
@@ -162,7 +217,7 @@ class _Native:
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row,
             recipe.accumulator, int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride,
             problem.dilation, np.array(fill, dtype=float), np.array(bias, dtype=float), recipe.group, recipe.transform,
-            recipe.rounding, recipe.places, recipe.sparse,
+            recipe.rounding, recipe.places, recipe.box, recipe.taps, recipe.sparse,
         )  # fmt: skip
 
     def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
@@ -206,10 +261,9 @@ class Direct(_Native):
         spare = 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
         group = rows_in_group(facts.weights, inputs, spare)
         if group:
-            sums = direct_roundings(facts.weights, inputs, group)
-        else:
-            sums = pairwise_roundings(inputs * math.prod(problem.kernel_size))
-        return Recipe(accumulator(problem, facts, sums + spare), group)
+            return Recipe(accumulator(problem, facts, direct_roundings(facts.weights, inputs, group) + spare), group)
+        taps = inputs * math.prod(problem.kernel_size)
+        return Recipe(accumulator(problem, facts, pairwise_roundings(taps) + spare), chain_length(taps), taps=True)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         recipe = self._recipe(problem, facts)
@@ -218,7 +272,7 @@ class Direct(_Native):
         kh, kw = problem.kernel_size
         inputs = problem.taps // (kh * kw) * (2 if problem.complex_image and _mixes(problem, facts) else 1)
         double = recipe.accumulator == F64
-        if not recipe.group:
+        if recipe.taps:
             return self._arithmetic(problem, inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
         # Blocks set each group aside; where the rows are strided they share no loads.
         taps = inputs * (kh * kw + machine.flush_taps * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
@@ -254,7 +308,7 @@ class Sparse(_Native):
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem, facts))
-        return self._runner(problem, facts, Recipe(code, sparse=True))
+        return self._runner(problem, facts, Recipe(code, chain_length(self._taps(problem, facts)), taps=True, sparse=True))
 
 
 class Separable(_Native):
@@ -273,25 +327,106 @@ class Separable(_Native):
             return "the kernel is not of rank 1"
         if facts.residual > (RANK_ONE_SINGLE if problem.single else RANK_ONE_DOUBLE):
             return f"the nearest rank-1 kernel misses {facts.residual:.1e} of the weights"
+        if self._recipe(problem, facts).accumulator == I128:
+            return "integer sums may pass 2**53, where only 'direct' stays exact"
+        return ""
+
+    def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
+        columns, rows = facts.factors[0][None], facts.factors[1][None]
+        # What rank 1 misses, and the bias.
+        group, roundings = chain_for(columns, rows, facts.abs_sum, 2 + (1 if problem.bias else 0))
+        return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows))
+
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        return self._passes(problem, 1, machine, self._recipe(problem, facts).accumulator == F64)
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        return self._runner(problem, facts, self._recipe(problem, facts))
+
+
+class LowRank(_Native):
+    """Sums of few products of a column and a row, fused as one separable kernel is (native/separable.hpp)."""
+
+    method = "lowrank"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.channels:
+            return "the kernel mixes channels"
+        if _mixes(problem, facts):
+            return "the kernel is complex"
+        if not facts.finite:
+            return "the kernel has weights that are not finite"
+        if facts.integer:
+            return "the weights are integers, whose sums the other methods keep exact"
+        if facts.separable:
+            return "the kernel is of rank 1, which 'separable' takes"
+        if facts.terms is None:
+            return "the kernel is not of low rank"
+        recipe, roundings = self._recipe(problem, facts)
+        if not problem.single and roundings > ROUNDINGS:
+            return f"its {len(recipe.factors[0])} products cancel or miss too much: {roundings:.0f} roundings where {ROUNDINGS} may be"
+        return ""
+
+    def _recipe(self, problem: Problem, facts: KernelFacts) -> tuple[Recipe, float]:
+        columns, rows = facts.terms
+        spare = 1 if problem.bias else 0
+        if problem.single:
+            spare += facts.terms_residual * 2.0**24
+        else:  # the residual was measured with roundings of its own
+            spare += facts.terms_residual * 2.0**53 + len(rows) * cancellation(columns, rows, facts.abs_sum)
+        group, roundings = chain_for(columns, rows, facts.abs_sum, spare)
+        return Recipe(accumulator(problem, facts, roundings), group, factors=facts.terms), roundings
+
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        recipe, _ = self._recipe(problem, facts)
+        return self._passes(problem, len(recipe.factors[0]), machine, recipe.accumulator == F64)
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        return self._runner(problem, facts, self._recipe(problem, facts)[0])
+
+
+class Box(_Native):
+    """Kernels of one weight: sums of windows by doubling, in few additions (native/box.hpp)."""
+
+    method = "box"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.channels:
+            return "the kernel mixes channels"
+        if _mixes(problem, facts):
+            return "the kernel is complex"
+        if not facts.constant:
+            return "the weights are not all the same"
+        if problem.stride != (1, 1):
+            return "the output is strided"
+        if self.roundings(problem) > ROUNDINGS and not problem.single:
+            return "the kernel is too large to be summed by doubling within the accuracy"
+        if max(problem.kernel_size) > 4096:
+            return "the kernel has more than 4096 taps a side"
         if accumulator(problem, facts, self.roundings(problem)) == I128:
             return "integer sums may pass 2**53, where only 'direct' stays exact"
         return ""
 
+    @staticmethod
+    def additions(taps: int) -> int:
+        """Additions on the way to a sum of so many: a doubling for each binary digit, one more for each 1."""
+        return taps.bit_length() + taps.bit_count() - 2
+
     def roundings(self, problem: Problem) -> int:
-        # Two passes, two factors rounded to the accumulator's type, what rank 1 misses.
-        return sum(map(pairwise_roundings, problem.kernel_size)) + 2 + 2 + (1 if problem.bias else 0)
+        # The weight, the product with it, and the bias.
+        return sum(map(self.additions, problem.kernel_size)) + 2 + (1 if problem.bias else 0)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem)) == F64
         kh, kw = problem.kernel_size
-        # The first pass computes the columns between strided outputs too; the line between the
-        # passes is written and read.
-        seconds = (kh * problem.stride[1] + 1) / machine.column_rate + (kw + 1) / machine.row_rate
-        return self._arithmetic(problem, seconds, machine, double)
+        # In multiply-adds of the direct loops: each addition is loaded and stored, those along the rows
+        # unaligned; a band begins with kh - 1 rows that give no output yet.
+        taps = (3 * self.additions(kh) + 12) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 3 * self.additions(kw) + 8
+        taps *= 1 + problem.span[1] / 512  # ... and a tile with samples that others have too
+        return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        code = accumulator(problem, facts, self.roundings(problem))
-        return self._runner(problem, facts, Recipe(code, factors=facts.factors))
+        return self._runner(problem, facts, Recipe(accumulator(problem, facts, self.roundings(problem)), box=True))
 
 
 # Sides of a transform's tiles (native/fft.hpp).
