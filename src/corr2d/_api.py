@@ -156,7 +156,7 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
     Examples
     --------
     >>> import numpy as np, corr2d
-    >>> p = corr2d.plan((3072, 4096), np.ones((15, 15)))
+    >>> p = corr2d.plan((3072, 4096), np.ones((31, 31)))
     >>> p.method
     'box'
     """
