@@ -271,6 +271,13 @@ static void spoil(const Tile<T>& t, i64 y, i64 r, i64 n) {
         }
 }
 
+// Whether sums may be other than finite: of float pixels, or where padding holds NaN.
+static bool may_leave_range(const Job& job) {
+    for (i64 c = 0; c < job.weights.fills; ++c)
+        if (!(job.weights.fill[c] - job.weights.fill[c] == 0)) return true;
+    return job.in.dtype >= DType::f16;
+}
+
 // Where blocks can put their sums themselves: contiguous samples of a type that they know.
 template <class T>
 static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
@@ -335,7 +342,7 @@ static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step,
         const i64 along = tap_step(t.offset, job.x.taps);
         if (sink.kind != Kind::none) {
             typename Vec<T>::type wrong[kVectors] = {};
-            if (job.in.dtype >= DType::f16) sink.wrong = wrong;
+            if (may_leave_range(job)) sink.wrong = wrong;
             sink.to = out;
             box_row(line, work, n, job.x.taps, along, weight, t.sums, sink);
             if (!sink.wrong || all_zero<T>(wrong)) continue;
@@ -409,7 +416,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 if (sink.kind != Kind::none && R == kRows) {
                     typename Vec<T>::type wrong[kVectors] = {};
                     // Sums of these can leave float's range where the result does not.
-                    if (job.in.dtype >= DType::f16) sink.wrong = wrong;
+                    if (may_leave_range(job)) sink.wrong = wrong;
                     sink.to = to;
                     strip(t, o, y - y0, R, n, sink);
                     if (!sink.wrong || all_zero<T>(wrong)) continue;

@@ -86,6 +86,17 @@ def test_borders_repeat_bad_pixels(method, boundary):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_nan_fill_of_integers(method, dtype):
+    """Integer results that see a NaN of the padding are 0, in blocks as elsewhere."""
+    image, kernel = pixels(20, 200, dtype="uint8"), dense(3, 4) / 9
+    result = call(image, kernel, method, padding=2, fill=np.nan, dtype=dtype)
+    assert not result[:2].any()
+    assert not result[:, -2:].any()
+    assert np.array_equal(result[2:-2, 2:-2], call(image, kernel, method, padding=2, dtype=dtype)[2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", BAD)
 def test_bad_fill(method, value):
     """A non-finite fill spoils the windows that reach into the padding, and only where there is padding."""

@@ -320,7 +320,7 @@ def test_the_table_is_bounded_in_bytes(planned):
     kernels = [np.random.default_rng(i).random((32, 32)) for i in range(12)]
 
     def filtered(kernel):
-        return corr2d.corr2d(pixels(250, 250, dtype="float64"), kernel, method="fft", dilation=8, padding=2, threads=1)
+        return corr2d.corr2d(pixels(520, 520, dtype="float64"), kernel, method="fft", dilation=16, padding=2, threads=1)
 
     for kernel in [*kernels, kernels[-1]]:
         filtered(kernel)
