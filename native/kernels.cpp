@@ -96,7 +96,8 @@ static void block_as(Job& job, int threads) {
     const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
     // The lines of separable kernels share the first-level cache with the rows.
     const i64 cols = job.method == Method::separable || box ? 512 : job.in_place_rows && job.method == Method::direct ? 2048 : 1024;
-    job.tile_cols = round_up(min64(width, cols), whole);
+    // ... and interleaved ones whole blocks, so that each begins where stores past the cache are aligned.
+    job.tile_cols = round_up(min64(width, cols), width > cols && job.lanes > 1 ? whole * kVectors : whole);
     if (job.method == Method::taps) job.tile_cols = round_up(min64(job.tile_cols, max64(1, kTapsPerRow / job.weights.count)), whole);
     i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
     if (threads == 1) bands_wanted = 1;

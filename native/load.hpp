@@ -75,14 +75,22 @@ static inline T sample(const char* p) {
     return static_cast<T>(value(s));
 }
 
-// n samples, `step` bytes apart.
+// n samples, Every of them apart: a constant step vectorises.
+template <class T, class S, bool Swapped, i64 Every>
+static void load_every(T* to, const char* from, i64 n) {
+    for (i64 i = 0; i < n; ++i) to[i] = sample<T, S, Swapped>(from + i * Every * static_cast<i64>(sizeof(S)));
+}
+
+// n samples, `step` bytes apart: side by side, one channel of two, three or four, or any.
 template <class T, class S, bool Swapped>
 static void load_run(T* to, const char* from, i64 step, i64 n) {
-    if (step == static_cast<i64>(sizeof(S))) {
-        for (i64 i = 0; i < n; ++i) to[i] = sample<T, S, Swapped>(from + i * static_cast<i64>(sizeof(S)));
-    } else {
-        for (i64 i = 0; i < n; ++i) to[i] = sample<T, S, Swapped>(from + i * step);
+    switch (step % static_cast<i64>(sizeof(S)) ? 0 : step / static_cast<i64>(sizeof(S))) {
+        case 1: return load_every<T, S, Swapped, 1>(to, from, n);
+        case 2: return load_every<T, S, Swapped, 2>(to, from, n);
+        case 3: return load_every<T, S, Swapped, 3>(to, from, n);
+        case 4: return load_every<T, S, Swapped, 4>(to, from, n);
     }
+    for (i64 i = 0; i < n; ++i) to[i] = sample<T, S, Swapped>(from + i * step);
 }
 
 template <class T>
