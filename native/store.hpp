@@ -96,20 +96,23 @@ static inline S convert(T x) {
         return to_integer<S>(x);
 }
 
-template <class S, class T>
-static inline void store_run(char* to, i64 step, const T* from, i64 n) {
-    for (i64 i = 0; i < n; ++i) {
-        const S s = convert<S>(from[i]);
-        __builtin_memcpy(to + i * step, &s, sizeof s);
-    }
-}
-
+// Contiguous samples vectorise; others are converted side by side first, then spread.
 template <class S, class T>
 static void store_any(char* to, i64 step, const T* from, i64 n) {
-    if (step == static_cast<i64>(sizeof(S)))
-        store_run<S>(to, sizeof(S), from, n);  // a constant step vectorises
-    else
-        store_run<S>(to, step, from, n);
+    constexpr i64 size = sizeof(S), chunk = 256;
+    if (step == size) {
+        for (i64 i = 0; i < n; ++i) {
+            const S s = convert<S>(from[i]);
+            __builtin_memcpy(to + i * size, &s, sizeof s);
+        }
+        return;
+    }
+    S side[chunk];
+    for (; n > 0; from += chunk, to += chunk * step, n -= chunk) {
+        const i64 count = min64(n, chunk);
+        for (i64 i = 0; i < count; ++i) side[i] = convert<S>(from[i]);
+        for (i64 i = 0; i < count; ++i) __builtin_memcpy(to + i * step, &side[i], sizeof(S));
+    }
 }
 
 template <class T>
