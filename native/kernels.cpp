@@ -445,9 +445,11 @@ static i64 to_alignment(const Job& job, const char* out, i64 x) {
 
 template <class T>
 static void band_as(const Job& job, i64 index, char* memory) {
-    const i64 which = index / job.bands;
+    // Interleaved channels lie in the same cache lines: one after the other, while those are near.
+    const bool together = job.method == Method::fft && job.in.lead == 1 && job.in.stride[0] < job.in.col_stride;
+    const i64 which = together ? index % job.planes : index / job.bands, band = together ? index / job.planes : index % job.bands;
     i64 plane = which;
-    const i64 y0 = index % job.bands * job.band_rows, y1 = min64(y0 + job.band_rows, job.y.out);
+    const i64 y0 = band * job.band_rows, y1 = min64(y0 + job.band_rows, job.y.out);
     const char* in = job.in.data;
     char* out = job.out.data;
     for (int a = job.in.lead - 1; a >= 0; --a) {
@@ -457,7 +459,7 @@ static void band_as(const Job& job, i64 index, char* memory) {
         out += i * job.out.stride[a];
     }
     if constexpr (sizeof(T) > 2)
-        if (job.method == Method::fft) return transform_pair<T>(job, which, in, out, index % job.bands, memory);
+        if (job.method == Method::fft) return transform_pair<T>(job, which, in, out, band, memory);
     const LoadRun<T> run = load_run_for<T>(job.in.dtype, job.in.swapped);
     const i64 width = job.x.out * job.lanes;
     // Outputs [inner, outer) see no pixel beyond the sides: whole vectors of them are
