@@ -194,7 +194,8 @@ def measure(work: Work, args: argparse.Namespace) -> Outcome:
         apart = np.abs(out.astype(np.result_type(out, 0.0)) - first).max(initial=0.0)
         if not apart <= bound:
             outcome.wrong = f"{name} and {plan.method} differ by {apart:.3g}, {bound:.3g} is allowed"
-    calls = {name: partial(each, image, out=out) for name, each in plans.items()}
+    options = {**work.options, "threads": args.threads}
+    calls = {name: partial(corr2d.corr2d, image, work.kernel, out=out, method=name, **options) for name in plans}
     times = timing.interleaved(calls, repeat=args.repeat, seconds=args.share)
     outcome.measured = {name: t.median for name, t in times.items()}
     return outcome

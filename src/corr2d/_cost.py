@@ -20,24 +20,24 @@ from ._remember import Lock
 class Machine:
     """Rates of one machine. Defaults: `corr2d calibrate` on 2 cores of a Zen 4 EPYC (AVX-512)."""
 
-    fma_rate: float = 49e9  # float32 multiply-adds per second and core that the direct blocks reach
-    integer_rate: float = 79e9  # ... of their 16-bit sums
-    flush_taps: float = 1.0  # taps that adding a group of kernel rows to memory costs
-    column_rate: float = 45e9  # multiply-adds ... of the first pass of a separable kernel
-    row_rate: float = 26e9  # ... of its second pass, where taps are unaligned loads and shifts
+    fma_rate: float = 48e9  # float32 multiply-adds per second and core that the direct blocks reach
+    integer_rate: float = 76e9  # ... of their 16-bit sums
+    flush_taps: float = 0.5  # taps that adding a group of kernel rows to memory costs
+    column_rate: float = 41e9  # multiply-adds ... of the first pass of a separable kernel
+    row_rate: float = 30e9  # ... of its second pass, where taps are unaligned loads and shifts
     sum_rate: float = 21e9  # ... of a list of taps
-    convert_rate: float = 8e9  # samples per second and core, gathered or converted into a padded tile
-    load_rate: float = 40e9  # ... or row by row beside the direct sums
-    strided_rate: float = 1.4e9  # ... or by the transform, from interleaved channels and back
-    row_overhead: float = 40e-9  # ... and what starting each of its rows costs
+    convert_rate: float = 12e9  # samples per second and core, gathered or converted into a padded tile
+    load_rate: float = 35e9  # ... or row by row beside the direct sums
+    strided_rate: float = 1.5e9  # ... or by the transform, from interleaved channels and back
+    row_overhead: float = 33e-9  # ... and what starting each of its rows costs
     bytes_rate: float = 17e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 35e9  # ... by all cores together
-    cache_bytes: float = 2e6  # of the last-level cache that an image may count on
-    transform_rate: float = 44e9  # flop per second and core of the compiled transforms, 5 n log2 n a tile
-    fft_rate: float = 12e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
-    tile_overhead: float = 3.4e-4  # per tile of scipy.fft: Python, copies of small pieces
-    call_overhead: float = 5.2e-6  # one native call
-    wake_overhead: float = 14e-6  # one more thread joining in
+    cache_bytes: float = 9e5  # of the last-level cache that an image may count on
+    transform_rate: float = 60e9  # flop per second and core of the compiled transforms, 5 n log2 n a tile
+    fft_rate: float = 11e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
+    tile_overhead: float = 3.6e-4  # per tile of scipy.fft: Python, copies of small pieces
+    call_overhead: float = 1.2e-6  # one native call
+    wake_overhead: float = 7e-6  # one more thread joining in
     exact_rate: float = 1.9e8  # taps per second and core of the 128-bit loops
     reference_rate: float = 2.7e6  # taps per second of the loops in Python
 
