@@ -433,7 +433,7 @@ class Box(_Native):
 TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 # Gathering a tile and writing its outputs, counted as further levels of its transform: for each
 # point (memory's part in it is large), and for each row.
-POINT_LEVELS, ROW_LEVELS = 8, 1000
+POINT_LEVELS, ROW_LEVELS = 8, 400
 
 
 def _dense_size(problem: Problem) -> tuple[int, int]:
