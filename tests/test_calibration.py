@@ -66,7 +66,7 @@ def test_the_fit_recovers_known_constants(predictions):
     truth = replace(truth, bytes_rate_all=1.7 * truth.bytes_rate)
     found = fit([(p, p(truth)) for p in predictions], default_machine())
     for name, value in asdict(truth).items():
-        tolerance = 1.5 if name in ("flush_taps", "load_rate") else 1.1  # little depends on these two
+        tolerance = 1.5 if name == "load_rate" else 1.1  # little depends on it
         assert 1 / tolerance < getattr(found, name) / value < tolerance, name
 
 
@@ -209,7 +209,7 @@ BROKEN = {
     "infinite": lambda: record(DEFAULTS | {"bytes_rate": math.inf}),
     "beyond floats": lambda: record(DEFAULTS | {"bytes_rate": 10**400}),
     "text": lambda: record(DEFAULTS | {"fma_rate": "fast"}),
-    "bool": lambda: record(DEFAULTS | {"flush_taps": True}),
+    "bool": lambda: record(DEFAULTS | {"cache_bytes": True}),
     "null": lambda: record(DEFAULTS | {"fma_rate": None}),
     "absurd": lambda: record(DEFAULTS | {"fma_rate": 1e30}),
     "another machine": lambda: json.dumps({"key": _constants.key() | {"processor": "Z80"}, "constants": DEFAULTS}),

@@ -6,9 +6,9 @@ import pytest
 import corr2d
 import oracle
 from cases import dense, full, pixels, seeded, whole
-from corr2d.engines import native
+from corr2d.engines import transform
 
-SIDES = native.TILE_SIDES
+SIDES = transform.TILE_SIDES
 TILES = [(64, n) for n in SIDES] + [(n, 64) for n in SIDES[1:]] + [(n, n) for n in SIDES[1:5]] + [(96, 384), (192, 128)]
 
 
@@ -17,7 +17,7 @@ def forced(monkeypatch):
     """Sets the tiles of plans made from here on: of kernels not seen before, as plans are kept."""
 
     def force(rows, cols):
-        monkeypatch.setattr(native, "_best_tiles", lambda *_: (1.0, (rows, cols)))
+        monkeypatch.setattr(transform, "_best_tiles", lambda *_: (1.0, (rows, cols)))
 
     return force
 

@@ -81,8 +81,8 @@ PROBES = (
     Probe("fma_rate", _WIDE, (5, 5)),
     Probe("fma_rate", _WIDE, (7, 7), options=_SAME),
     Probe("fma_rate", _WIDE, (7, 7), dtype="float64"),
-    Probe("flush_taps", _WIDE, (11, 11)),
-    Probe("flush_taps", _WIDE, (13, 13)),
+    Probe("fma_rate", _WIDE, (11, 11)),
+    Probe("fma_rate", _WIDE, (13, 13)),
     Probe("integer_rate", (512, 1024), (7, 7), form="small", dtype="uint8"),
     Probe("integer_rate", (512, 1024), (3, 5), form="small", dtype="uint8"),
     Probe("load_rate", (512, 1024), (3, 3), dtype="uint8"),
@@ -184,8 +184,8 @@ def _with_unit(name: str, value: float) -> str:
 
     Examples
     --------
-    >>> [_with_unit(*c) for c in (("call_overhead", 5.4e-06), ("fma_rate", 2.4e10), ("flush_taps", 6.0))]
-    ['5.4 µs', '24 G/s', '6 ']
+    >>> [_with_unit(*c) for c in (("call_overhead", 5.4e-06), ("fma_rate", 2.4e10), ("cache_bytes", 9e5))]
+    ['5.4 µs', '24 G/s', '9e+05 ']
     """
     unit = "s" if name.endswith("overhead") else "/s" if "rate" in name else ""
     power = int(np.clip(np.floor(np.log10(value) / 3), -3, 4)) if unit else 0

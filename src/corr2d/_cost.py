@@ -22,7 +22,6 @@ class Machine:
 
     fma_rate: float = 48e9  # float32 multiply-adds per second and core that the direct blocks reach
     integer_rate: float = 76e9  # ... of their 16-bit sums
-    flush_taps: float = 0.5  # taps that adding a group of kernel rows to memory costs
     column_rate: float = 41e9  # multiply-adds ... of the first pass of a separable kernel
     row_rate: float = 30e9  # ... of its second pass, where taps are unaligned loads and shifts
     sum_rate: float = 21e9  # ... of a list of taps

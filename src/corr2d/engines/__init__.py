@@ -16,8 +16,9 @@ from .._analysis import KernelFacts
 from .._cost import Machine
 from .._problem import Problem
 from .fft import FFT
-from .native import Box, Direct, LowRank, Separable, Sparse, Transform
+from .native import Box, Direct, LowRank, Separable, Sparse
 from .reference import Reference
+from .transform import Transform
 
 
 class Runner(Protocol):

@@ -1,0 +1,102 @@
+"""The compiled transform as a candidate: which tiles, and when its results are integers."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from .._analysis import KernelFacts
+from .._cost import Machine
+from .._problem import Problem
+from .accuracy import EXACT_TRANSFORM, F32, F64, integral
+from .native import Recipe, _Native
+
+# Sides of a transform's tiles (native/fft.hpp).
+TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# Gathering a tile and writing its outputs, counted as further levels of its transform: for each
+# point (memory's part in it is large), and for each row.
+POINT_LEVELS, ROW_LEVELS = 8, 400
+
+
+def _dense_size(problem: Problem) -> tuple[int, int]:
+    """Outputs along each axis if there were no stride: the transform computes them all."""
+    return tuple((count - 1) * s + 1 for count, s in zip(problem.out_size, problem.stride, strict=True))
+
+
+@lru_cache(maxsize=512)
+def _best_tiles(
+    dense: tuple[int, int], span: tuple[int, int], planes: int, double: bool
+) -> tuple[float, tuple[int, int]]:
+    """Flop of all transforms, and the tiles' rows and columns, for which it is least.
+
+    Nothing here depends on the machine or the threads: the tiles decide the bits of the result.
+    """
+    if min(dense) <= 0:
+        return 0.0, (TILE_SIDES[0],) * 2
+    axes = []
+    for outputs, reach in zip(dense, span, strict=True):
+        counts = [(n, -(-outputs // (n - reach))) for n in TILE_SIDES if n > reach]
+        # Beyond the side that needs one tile, a larger one is only waste.
+        axes.append(counts[: next((i for i, (_, count) in enumerate(counts) if count == 1), len(counts)) + 1])
+    best = math.inf, 0.0, TILE_SIDES[:2]
+    for ny, down in axes[0]:
+        for nx, across in axes[1]:
+            points, pairs = ny * nx, -(-down * across // 2) * planes
+            size = points * (16 if double else 8)
+            # Beyond the second-level cache, then beyond a core's share of the third.
+            spill = 1.0 if size < 1 << 20 else 1.05 if size <= 2 << 20 else 1.2 if size <= 4 << 20 else 1.5
+            flop = 5 * (points * (math.log2(points) + POINT_LEVELS) * spill + ny * ROW_LEVELS)
+            # Half the weight is on the time that two threads would take, who share no pair.
+            best = min(best, (flop * (pairs + pairs % 2 / 2), flop * pairs, (ny, nx)))
+    return best[1:]
+
+
+class Transform(_Native):
+    """Overlap-save by fast Fourier transform, in tiles that stay in cache (native/fft.hpp)."""
+
+    method = "fft"
+
+    def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.channels:
+            return "the kernel mixes channels"
+        if problem.complex_result:
+            return "the result is complex"
+        if not facts.finite:
+            return "the kernel has weights that are not finite"
+        if integral(problem, facts) and facts.abs_sum * problem.largest_integer > EXACT_TRANSFORM:
+            return "integer sums may pass 2**44, beyond which rounding the transform is not exact"
+        if max(problem.span) >= TILE_SIDES[-1] * 3 // 4:
+            return f"the kernel reaches over {max(problem.span) + 1} pixels, too far for its tiles"
+        return ""
+
+    def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
+        double = self._double(problem, facts)
+        flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
+        seconds = flop / machine.transform_rate * (2 if double else 1)
+        if problem.channel_axis is not None:  # taken apart: every tile touches all channels' memory
+            seconds += (problem.pixels + problem.outputs) / machine.strided_rate
+        return seconds
+
+    @staticmethod
+    def _places(problem: Problem, facts: KernelFacts) -> int | None:
+        """Binary places of the sums of an integer image, if they have few and it shows.
+
+        It shows in integer results: weights such as 1/16 make many sums end in .5 exactly, and
+        a transform that misses by its rounding would turn them the wrong way.
+        """
+        places, largest = facts.binary_places, problem.largest_integer
+        if places is None or largest is None or not (facts.integer or "int" in problem.out_dtype):
+            return None
+        return places if facts.abs_sum * largest * 2**places <= EXACT_TRANSFORM else None
+
+    def _double(self, problem: Problem, facts: KernelFacts) -> bool:
+        return not problem.single or facts.integer or self._places(problem, facts) is not None
+
+    def prepare(self, problem: Problem, facts: KernelFacts):
+        tile = _best_tiles(_dense_size(problem), problem.span, problem.planes, self._double(problem, facts))[1]
+        # Rounding back to multiples of 2**-places: always, for integer images; for float ones
+        # with an integer kernel, in tiles that hold integers.
+        places = self._places(problem, facts)
+        rounding = 2 if places is not None else 1 if facts.integer else 0
+        code = F64 if self._double(problem, facts) else F32
+        return self._runner(problem, facts, Recipe(code, transform=tile, rounding=rounding, places=places or 0))
