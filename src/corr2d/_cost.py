@@ -27,7 +27,7 @@ class Machine:
     sum_rate: float = 21e9  # ... of a list of taps
     convert_rate: float = 12e9  # samples per second and core, gathered or converted into a padded tile
     load_rate: float = 35e9  # ... or row by row beside the direct sums
-    strided_rate: float = 1.5e9  # ... or by the transform, from interleaved channels and back
+    strided_rate: float = 2e9  # ... or by the transform, from interleaved channels and back
     row_overhead: float = 33e-9  # ... and what starting each of its rows costs
     bytes_rate: float = 17e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 35e9  # ... by all cores together
