@@ -292,7 +292,7 @@ class Box(_Native):
         kh, kw = problem.kernel_size
         # In multiply-adds of the direct loops: each addition is loaded and stored, those along the rows
         # unaligned; a band begins with kh - 1 rows that give no output yet.
-        taps = (2.2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2.2 * self.additions(kw) + 7
+        taps = (2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2 * self.additions(kw) + 7
         taps *= 1 + problem.span[1] / 512  # ... and a tile with samples that others have too
         return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
