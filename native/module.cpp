@@ -26,6 +26,7 @@ namespace nb = nanobind;
 
 namespace corr2d {
 namespace {
+
 thread_local Memory memory;
 constexpr std::size_t kMemory = 40u << 20;  // for all threads of a call
 
