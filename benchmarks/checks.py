@@ -85,7 +85,7 @@ class Yardstick:
 
     def _verify(self, result, truth) -> str:
         try:
-            oracle.verify(result, self.extremes, self.job.kernel, truth=truth, dtype=self.dtype)
+            oracle.check(result, self.extremes, self.job.kernel, truth=truth, dtype=self.dtype)
         except AssertionError as error:
             return str(error)
         return ""

@@ -89,8 +89,6 @@ static void band(const Job& job, i64 index, char* arena) {
 
 }}  // namespace corr2d::CORR2D_ISA
 
-
-
 namespace corr2d {
 extern const Isa CORR2D_TABLE;
 const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::spectrum,

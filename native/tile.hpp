@@ -24,19 +24,19 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
         return;
     }
     if constexpr (sizeof(T) > 2) {
-    if (job.method == Method::separable)
-        return separable_strip<T>({t.rows.table + top, job.y.dilation, t.offset, kh, kw, job.weights.ranks, job.group,
-                                   static_cast<const T*>(job.weights.column), static_cast<const T*>(job.weights.row), t.line, t.line_pitch,
-                                   t.rows.pixels, t.taps, t.sums, t.pitch, t.room, ahead, sink},
-                                  R, n);
-    const i64 count = job.weights.count;
-    for (i64 r = 0; r < R; ++r) {
-        for (i64 k = 0; k < count; ++k) {
-            const Tap& tap = job.weights.taps[k];
-            t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
+        if (job.method == Method::separable)
+            return separable_strip<T>({t.rows.table + top, job.y.dilation, t.offset, kh, kw, job.weights.ranks, job.group,
+                                       static_cast<const T*>(job.weights.column), static_cast<const T*>(job.weights.row), t.line, t.line_pitch,
+                                       t.rows.pixels, t.taps, t.sums, t.pitch, t.room, ahead, sink},
+                                      R, n);
+        const i64 count = job.weights.count;
+        for (i64 r = 0; r < R; ++r) {
+            for (i64 k = 0; k < count; ++k) {
+                const Tap& tap = job.weights.taps[k];
+                t.taps[k] = t.rows.table[tap.c * t.rows.rows + top + (r + tap.i) * job.y.dilation] + t.offset[tap.j];
+            }
+            sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, 1, count, job.group, t.sums + r * t.pitch, n);
         }
-        sum_rows(t.taps, static_cast<const T*>(job.weights.listed) + o * count, 1, count, job.group, t.sums + r * t.pitch, n);
-    }
     }
 }
 

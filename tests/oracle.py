@@ -6,7 +6,7 @@ sum of the contract in fractions, one pixel at a time, which *walks* across a
 border instead of computing where it lands. test_oracle.py compares the two
 with each other and with SciPy, OpenCV and PyTorch.
 
-``verify`` raises AssertionError when a result is not what the contract
+``check`` raises AssertionError when a result is not what the contract
 promises for the problem: shape, dtype, exact integers, or the accuracy bound.
 """
 
@@ -254,7 +254,7 @@ def counts_exactly(image, kernel, fill=0.0, dtype=None):
     return magnitude(image, kernel, fill) * unit(np.asarray(image).dtype, dtype) <= 1
 
 
-def verify(result, image, kernel, *, truth=None, dtype=None, **options):
+def check(result, image, kernel, *, truth=None, dtype=None, **options):
     """Raise AssertionError unless ``result`` is what the contract promises for this problem."""
     truth = exact(image, kernel, **options) if truth is None else truth
     fill = options.get("fill", 0.0)

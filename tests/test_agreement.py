@@ -35,8 +35,8 @@ def run(case, method, **more):
         return None
 
 
-def verify(case, result):
-    oracle.verify(result, case.image(), case.kernel, truth=truth(case), convolve=case.convolve, **case.options)
+def check(case, result):
+    oracle.check(result, case.image(), case.kernel, truth=truth(case), convolve=case.convolve, **case.options)
 
 
 def worth_running(case, method):
@@ -66,7 +66,7 @@ def test_candidate_agrees_with_the_oracle(case, method):
     if result is None:
         assert method not in ("direct", "reference"), "these two refuse nothing that the contract allows"
         pytest.skip(f"{method} refuses")
-    verify(case, result)
+    check(case, result)
 
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
@@ -74,7 +74,7 @@ def test_auto_agrees_with_the_oracle(case):
     """The planner's own choice on every case, by the same yardstick."""
     result = run(case, "auto")
     assert result is not None, "auto refused"
-    verify(case, result)
+    check(case, result)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -101,7 +101,7 @@ def test_the_check_can_fail(name):
     """Turned kernels, shifted outputs, other borders and one value just outside the bound are all found."""
     case = BY_NAME[name]
     good = run(case, "auto")
-    verify(case, good)
+    check(case, good)
     turned = corr2d.corr2d(case.image(), case.kernel[..., ::-1, ::-1], **case.options)
     wrong = [np.roll(good, 1, -1), np.roll(good, 1, 0), np.flip(good, -1)]
     if name != "structure-gauss13":  # the only symmetric one
@@ -112,7 +112,7 @@ def test_the_check_can_fail(name):
     bumped.flat[good.size // 2] += np.asarray(bump if bumped.flat[good.size // 2] < 100 else -bump, good.dtype)
     for bad in (*wrong, bumped, good[..., :-1], good.astype("complex64")):
         with pytest.raises(AssertionError):
-            verify(case, bad)
+            check(case, bad)
 
 
 # -------------------------------------------------------------------------------------------------

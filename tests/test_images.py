@@ -30,7 +30,7 @@ def noise(dtype, *shape):
     return RNG.normal(size=shape).astype(dtype)
 
 
-def refused(path, message):
+def check_refused(path, message):
     """Assert that *path* is refused, in one line that names it."""
     with pytest.raises(ImageFileError, match=message) as caught:
         read(path)
@@ -249,7 +249,7 @@ def test_truncated_files_are_refused(kind, share, tmp_path):
     encoded = path.read_bytes()
     assert read(path).pixels.shape == pixels.shape
     path.write_bytes(encoded[:-1] if share == "last byte" else encoded[: int(share * len(encoded))])
-    refused(path, "cut off|truncated|broken|read|corrupt|size|shape|picture|header|EOF")
+    check_refused(path, "cut off|truncated|broken|read|corrupt|size|shape|picture|header|EOF")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -259,7 +259,7 @@ def test_a_png_with_a_flipped_bit_is_refused_without_a_word_on_stderr(dtype, tmp
     encoded = bytearray(path.read_bytes())
     encoded[len(encoded) // 2] ^= 1
     path.write_bytes(encoded)
-    refused(path, "damaged: wrong checksum in its chunk 'IDAT'")
+    check_refused(path, "damaged: wrong checksum in its chunk 'IDAT'")
     assert capfd.readouterr().err == ""
 
 
@@ -273,7 +273,7 @@ def png(width, height, depth=8, colour_type=0, pixels=b"\0" * 1000):
 def test_a_png_bomb_is_refused(depth, colour_type, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(60_000, 60_000, depth, colour_type, b"\0" * 2**20))
-    refused(path, "3600000000 pixels.*decompression bomb")
+    check_refused(path, "3600000000 pixels.*decompression bomb")
 
 
 def test_a_tiff_bomb_is_refused(tmp_path):
@@ -283,30 +283,30 @@ def test_a_tiff_bomb_is_refused(tmp_path):
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
     path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip + directory)
-    refused(path, "3600000000 bytes, which looks like a decompression bomb")
+    check_refused(path, "3600000000 bytes, which looks like a decompression bomb")
 
 
 def test_a_huge_npy_header_is_refused(tmp_path):
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }\n"
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header)
-    refused(tmp_path / "a.npy", "greater than file size")
+    check_refused(tmp_path / "a.npy", "greater than file size")
 
 
 def test_colours_for_print_are_refused(tmp_path):
     PIL.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
-    refused(tmp_path / "a.jpg", "CMYK colours; convert the picture to RGB")
+    check_refused(tmp_path / "a.jpg", "CMYK colours; convert the picture to RGB")
     tifffile.imwrite(tmp_path / "a.tif", noise("uint8", 4, 5, 4), photometric="separated")
-    refused(tmp_path / "a.tif", "colours of kind SEPARATED; convert the picture to RGB")
+    check_refused(tmp_path / "a.tif", "colours of kind SEPARATED; convert the picture to RGB")
 
 
 def test_more_than_one_picture_is_refused(tmp_path):
     frames = [PIL.fromarray(noise("uint8", 4, 5)) for _ in range(3)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
-    refused(tmp_path / "a.png", "an animation of 3 frames")
+    check_refused(tmp_path / "a.png", "an animation of 3 frames")
     tifffile.imwrite(tmp_path / "a.tif", noise("uint8", 3, 4, 5), photometric="minisblack")
-    refused(tmp_path / "a.tif", "several pages")
+    check_refused(tmp_path / "a.tif", "several pages")
     tifffile.imwrite(tmp_path / "b.tif", noise("uint8", 3, 4, 5), imagej=True)
-    refused(tmp_path / "b.tif", "several pages")
+    check_refused(tmp_path / "b.tif", "several pages")
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_more_than_one_picture_is_refused(tmp_path):
 )
 def test_arrays_that_are_no_image_are_refused(array, message, tmp_path):
     np.save(tmp_path / "a.npy", array, allow_pickle=True)
-    refused(tmp_path / "a.npy", message)
+    check_refused(tmp_path / "a.npy", message)
 
 
 @pytest.mark.parametrize(
@@ -331,12 +331,12 @@ def test_arrays_that_are_no_image_are_refused(array, message, tmp_path):
 )
 def test_what_is_no_image_is_refused(content, message, tmp_path):
     (tmp_path / "a.png").write_bytes(content)
-    refused(tmp_path / "a.png", message)
+    check_refused(tmp_path / "a.png", message)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
-    refused(tmp_path / "none.png", "no such file")
-    refused(tmp_path, "is a directory")
+    check_refused(tmp_path / "none.png", "no such file")
+    check_refused(tmp_path, "is a directory")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".npy"])

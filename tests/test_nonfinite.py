@@ -26,7 +26,7 @@ def call(image, kernel, method, **options):
         pytest.skip(f"{method} refuses: {error}"[:80])
 
 
-def verify(result, image, kernel, *, fill=0.0, dtype=None, **options):
+def check(result, image, kernel, *, fill=0.0, dtype=None, **options):
     """Non-finite where a window sees a non-finite pixel or fill; elsewhere as if there were none."""
     spoilt = ~np.isfinite(image)
     taps = np.ones(np.shape(kernel), int)
@@ -43,7 +43,7 @@ def verify(result, image, kernel, *, fill=0.0, dtype=None, **options):
     neutral = result.copy()
     rounded = truth if dtype is None else np.clip(np.rint(truth), 0, 255)
     neutral[seen] = rounded[seen].astype(result.dtype)
-    oracle.verify(neutral, clean, kernel, truth=truth, fill=fill, dtype=dtype, **options)
+    oracle.check(neutral, clean, kernel, truth=truth, fill=fill, dtype=dtype, **options)
 
 
 def fitting(method):
@@ -60,7 +60,7 @@ def test_every_tap_counts(method, kernel, value):
         image = pixels(11, 13)
         image[at] = value
         for options in ({}, dict(padding="same", boundary="reflect"), dict(padding=2, stride=(2, 1))):
-            verify(call(image, KERNELS[kernel], method, **options), image, KERNELS[kernel], **options)
+            check(call(image, KERNELS[kernel], method, **options), image, KERNELS[kernel], **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -72,7 +72,7 @@ def test_wide_images(method, kernel, dtype):
     for at, value in {(0, 0): np.nan, (5, 700): np.inf, (11, 64): -np.inf, (22, 1299): np.nan}.items():
         image[at] = value
     options = dict(padding="same", boundary="reflect", dtype=dtype)
-    verify(call(image, KERNELS[kernel], method, **options), image, KERNELS[kernel], **options)
+    check(call(image, KERNELS[kernel], method, **options), image, KERNELS[kernel], **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -82,7 +82,7 @@ def test_borders_repeat_bad_pixels(method, boundary):
     image = pixels(6, 7, dtype="float64")
     image[1, 5] = np.nan
     options = dict(padding=((9, 8), (11, 10)), boundary=boundary)
-    verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
+    check(call(image, fitting(method), method, **options), image, fitting(method), **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -102,7 +102,7 @@ def test_bad_fill(method, value):
     """A non-finite fill spoils the windows that reach into the padding, and only where there is padding."""
     image = pixels(9, 10)
     options = dict(padding=((2, 0), (0, 3)), fill=value)
-    verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
+    check(call(image, fitting(method), method, **options), image, fitting(method), **options)
     assert np.isfinite(call(image, fitting(method), method, fill=value)).all()
     assert np.isfinite(call(image, fitting(method), method, padding=2, boundary="edge", fill=value)).all()
 
@@ -114,7 +114,7 @@ def test_gaps_of_a_dilated_kernel_see_nothing(method):
         image = pixels(16, 20)
         image[::5, ::7] = np.inf
         image[3, 3] = np.nan
-        verify(call(image, fitting(method), method, **options), image, fitting(method), **options)
+        check(call(image, fitting(method), method, **options), image, fitting(method), **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,7 +123,7 @@ def test_every_float_dtype(method, dtype):
     """All floating images, both parts of complex ones."""
     image = pixels(9, 10, dtype=dtype)
     image[4, 4] = np.nan if image.dtype.kind == "f" else complex(0, np.inf)
-    verify(call(image, fitting(method), method), image, fitting(method))
+    check(call(image, fitting(method), method), image, fitting(method))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -133,7 +133,7 @@ def test_many_bad_pixels(method):
     image = pixels(40, 50)
     image[rng.random(image.shape) < 0.02] = np.nan
     image[17] = -np.inf
-    verify(call(image, fitting(method), method, padding="same"), image, fitting(method), padding="same")
+    check(call(image, fitting(method), method, padding="same"), image, fitting(method), padding="same")
     image[:] = np.nan
     assert not np.isfinite(call(image, fitting(method), method)).any()
 
@@ -176,7 +176,7 @@ def test_integer_targets_survive_bad_pixels(method):
     image = (np.abs(pixels(9, 10)) * 50).astype("float32")
     image[4, 4] = np.nan
     kernel = np.outer([0.25, 0.5, 0.25], [0.25, 0.5, 0.25])
-    verify(call(image, kernel, method, dtype="uint8"), image, kernel, dtype="uint8")
+    check(call(image, kernel, method, dtype="uint8"), image, kernel, dtype="uint8")
 
 
 @pytest.mark.parametrize("value", BAD)

@@ -141,7 +141,7 @@ def test_integers_are_exact():
 
 @pytest.mark.parametrize("name", ["dtype-float32-dense", "dtype-uint8-whole", "dtype-complex64-dense",
                                   "target-float32-to-uint8", "target-float64-to-float16"])  # fmt: skip
-def test_verify_accepts_the_rounded_truth_and_nothing_worse(name):
+def test_check_accepts_the_rounded_truth_and_nothing_worse(name):
     """The yardstick passes the exact result rounded once, and fails one value moved just too far."""
     case = BY_NAME[name]
     image, options = case.image(), dict(case.options)
@@ -150,7 +150,7 @@ def test_verify_accepts_the_rounded_truth_and_nothing_worse(name):
     with np.errstate(over="ignore"):
         good = (truth if target.kind in "fc" else np.clip(np.rint(truth), 0, 255)).astype(target)
     check = dict(options, dtype=case.options.get("dtype"))
-    oracle.verify(good, image, case.kernel, **check)
+    oracle.check(good, image, case.kernel, **check)
     for position in (0, good.size // 2, good.size - 1):
         bad = good.copy()
         room = oracle.tolerance(image, case.kernel, dtype=check["dtype"])
@@ -159,11 +159,11 @@ def test_verify_accepts_the_rounded_truth_and_nothing_worse(name):
             step = step + 2 * np.abs(np.spacing(bad.flat[position])).astype(float)
         bad.flat[position] += np.asarray(step if bad.flat[position] < 200 else -step).astype(target)
         with pytest.raises(AssertionError, match="bound|differ"):
-            oracle.verify(bad, image, case.kernel, **check)
+            oracle.check(bad, image, case.kernel, **check)
     with pytest.raises(AssertionError, match="shape"):
-        oracle.verify(good[1:], image, case.kernel, **check)
+        oracle.check(good[1:], image, case.kernel, **check)
     with pytest.raises(AssertionError, match="dtype"):
-        oracle.verify(good.astype("complex128"), image, case.kernel, **check)
+        oracle.check(good.astype("complex128"), image, case.kernel, **check)
 
 
 def test_magnitude_is_the_contracts():

@@ -330,6 +330,22 @@ def test_the_table_is_bounded_in_bytes(planned):
     assert len(planned) > 15
 
 
+def test_fewer_threads_than_planned_is_another_call(planned):
+    """A plan for two of four threads is not for a default of one."""
+    sizes = (n for n in range(40, 600, 4) if 1 < corr2d.plan((n, n), KERNEL, threads=4).threads < 4)
+    image = pixels(*[next(sizes)] * 2)
+    try:
+        corr2d.set_threads(4)
+        wanted = fresh(corr2d.corr2d, image, KERNEL)
+        corr2d.corr2d(image, KERNEL)
+        assert len(planned) == 1
+        corr2d.set_threads(1)
+        assert np.array_equal(corr2d.corr2d(image, KERNEL), wanted)
+        assert len(planned) == 2
+    finally:
+        corr2d.set_threads(None)
+
+
 def test_many_callers_share_the_table():
     """Threads that fill, use and empty it at once get their own answers."""
     images = [pixels(15 + i, 30, dtype=d) for i in range(4) for d in ("f4", "f8", "u1")]

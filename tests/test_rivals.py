@@ -10,7 +10,7 @@ from cases import dense, pixels
 SHAPES = pytest.mark.parametrize("shape", [(3, 3), (2, 4), (5, 2), (1, 6)])
 
 
-def close(ours, theirs, kernel):
+def assert_close(ours, theirs, kernel):
     assert ours.shape == theirs.shape
     image = pixels(8, 10, dtype="float64")
     assert np.abs(ours - theirs).max() <= 4 * float(oracle.tolerance(image, kernel, fill=0.5))
@@ -26,9 +26,9 @@ def test_scipy_modes(shape, mode):
     image, kernel = pixels(8, 10, dtype="float64"), dense(*shape)
     options = dict(padding="same", boundary=f"scipy:{mode}", fill=0.5, anchor=tuple(n // 2 for n in shape))
     theirs = ndimage.correlate(image, kernel, mode=mode, cval=0.5)
-    close(corr2d.corr2d(image, kernel, **options), theirs, kernel)
+    assert_close(corr2d.corr2d(image, kernel, **options), theirs, kernel)
     theirs = ndimage.convolve(image, kernel, mode=mode, cval=0.5)
-    close(corr2d.convolve2d(image, kernel, **options), theirs, kernel)
+    assert_close(corr2d.convolve2d(image, kernel, **options), theirs, kernel)
 
 
 @SHAPES
@@ -40,7 +40,7 @@ def test_opencv_borders(shape, mode):
     image, kernel = pixels(8, 10, dtype="float64"), dense(*shape)
     theirs = cv2.filter2D(image, -1, kernel, borderType=getattr(cv2, mode))
     ours = corr2d.corr2d(image, kernel, padding="same", boundary=f"opencv:{mode}", anchor=tuple(n // 2 for n in shape))
-    close(ours, theirs, kernel)
+    assert_close(ours, theirs, kernel)
 
 
 def test_opencv_wrap():
@@ -48,7 +48,7 @@ def test_opencv_wrap():
     cv2 = pytest.importorskip("cv2")
     image, kernel = pixels(8, 10, dtype="float64"), dense(3, 3)
     padded = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_WRAP)
-    close(corr2d.corr2d(image, kernel, padding=1, boundary="opencv:BORDER_WRAP"), corr2d.corr2d(padded, kernel), kernel)
+    assert_close(corr2d.corr2d(image, kernel, padding=1, boundary="opencv:BORDER_WRAP"), corr2d.corr2d(padded, kernel), kernel)
 
 
 @SHAPES
@@ -65,7 +65,7 @@ def test_torch_modes(shape, mode):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of even kernels
             theirs = layer(torch.from_numpy(image)[None])[0].numpy()
-    close(corr2d.corr2d(image, kernel, padding="same", boundary=f"torch:{mode}"), theirs, kernel)
+    assert_close(corr2d.corr2d(image, kernel, padding="same", boundary=f"torch:{mode}"), theirs, kernel)
 
 
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])

@@ -196,8 +196,8 @@ def _apply(image, kernel, out, words):
     )  # fmt: skip
     result = plan.run(source, image, out)
     if knowable:
-        # A plan that uses fewer threads than it may is the same whatever the default is.
-        default = asked if threads is None and plan.threads == asked else 0
+        # A plan for one thread of several that it might use is the same whatever the default is.
+        default = asked if threads is None and (plan.threads > 1 or asked == 1) else 0
         _native.remember(
             like, kernel, words, plan, getattr(plan._run, "filter", None), result, plan.problem.channel_axis or 0,
             plan.threads, default, STREAM_BYTES,
