@@ -60,6 +60,9 @@ class Problem:
     image_dtype: str
     out_dtype: str
     out_size: Pair
+    bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
+    # A layer's: its weights change from call to call, and sums over channels may be rounded as PyTorch rounds them.
+    trained: bool = False
 
     @property
     def out_shape(self) -> tuple[int, ...]:
