@@ -249,7 +249,8 @@ def _consider(problem: Problem, facts: KernelFacts, method: str, threads: int) -
     if method != "auto" and method not in METHODS:
         raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
     m = machine()
-    reasons = [candidate.refuse(problem, facts) for candidate in CANDIDATES]
+    elsewhere = "" if problem.device == "cpu" else f"the image is on device {problem.device}"
+    reasons = [(elsewhere if c.engine != "torch" else "") or c.refuse(problem, facts) for c in CANDIDATES]
     work = [None if reason else c.work(problem, facts, m) for c, reason in zip(CANDIDATES, reasons, strict=True)]
     allowed = [
         (w, i) for i, (w, c) in enumerate(zip(work, CANDIDATES, strict=True)) if w is not None and method in ("auto", c.method)

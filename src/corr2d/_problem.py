@@ -61,8 +61,9 @@ class Problem:
     out_dtype: str
     out_size: Pair
     bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
-    # A layer's: its weights change from call to call, and sums over channels may be rounded as PyTorch rounds them.
-    trained: bool = False
+    trained: bool = False  # the weights change from call to call
+    relaxed: bool = False  # a layer's: sums over channels may be rounded as PyTorch rounds them
+    device: str = "cpu"
 
     @property
     def out_shape(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from .._problem import Problem
 from .fft import FFT
 from .native import Box, Direct, LowRank, Separable, Sparse
 from .reference import Reference
+from .torch import MatMul, TorchFFT
 from .transform import Transform
 
 
@@ -39,7 +40,7 @@ class Candidate(Protocol):
     def prepare(self, problem: Problem, facts: KernelFacts) -> Runner: ...
 
 
-CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), Reference())
+CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), MatMul(), TorchFFT(), Reference())
 
 
 def optional_engines() -> bool:

@@ -140,7 +140,7 @@ class Direct(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
             return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places)
-        if problem.trained and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
+        if problem.relaxed and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
             return Recipe(accumulator(problem, facts, 0), problem.kernel_size[0])
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
