@@ -206,20 +206,12 @@ def normalise(
     kernel_size = kernel.weights.shape[-2:]
     channels = kernel.weights.shape[:2] if kernel.weights.ndim == 4 else None
     lead, size, axis = _axes(shape, channels, channel_axis)
-    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
-    boundary = parse_boundary(boundary)
-    fill = _number("fill", fill)
-    out_dtype = _result_dtype(image_dtype, default_float, kernel, dtype)
-    if fill.imag and not out_dtype.startswith("complex"):
-        raise OptionError(f"fill={fill} is complex and the result is {out_dtype}; use a real fill")
+    pads, boundary, fill, stride, dilation = read_window(
+        kernel_size, kernel.anchor, padding, boundary, fill, anchor, stride, dilation, turned
+    )  # fmt: skip
+    is_complex = kernel.weights.dtype.kind == "c" or isinstance(kernel.bias, complex) and kernel.bias.imag != 0
+    out_dtype = result_dtype(image_dtype, default_float, is_complex, fill, dtype)
     same = isinstance(padding, str) and padding == "same"
-    if anchor is not None:
-        anchor = _anchor(anchor, kernel_size, padding)
-        if turned:
-            anchor = tuple(k - 1 - a for k, a in zip(kernel_size, anchor, strict=True))
-    elif same:
-        anchor = kernel.anchor  # turned with its kernel
-    pads = _padding(padding, anchor, kernel_size, dilation, turned)
     hint = "padding='same' or a smaller kernel"
     if len(shape) == 3 and shape[-1] <= 4 and channel_axis is None and not channels:
         hint += ", or channel_axis=-1 if the image is (H, W, channels)"
@@ -234,6 +226,19 @@ def normalise(
     if boundary is not Boundary.CONSTANT and 0 in size and problem.outputs:
         raise ShapeError(f"image has shape {tuple(shape)}, so there is no pixel for boundary={boundary.name.lower()!r} to extend")
     return problem
+
+
+def read_window(kernel_size, kernel_anchor, padding, boundary, fill, anchor, stride, dilation, turned):
+    """(pads, boundary, fill, stride, dilation): what does not depend on the image."""
+    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
+    boundary, fill = parse_boundary(boundary), _number("fill", fill)
+    if anchor is not None:
+        anchor = _anchor(anchor, kernel_size, padding)
+        if turned:
+            anchor = tuple(k - 1 - a for k, a in zip(kernel_size, anchor, strict=True))
+    elif isinstance(padding, str) and padding == "same":
+        anchor = kernel_anchor  # turned with its kernel
+    return _padding(padding, anchor, kernel_size, dilation, turned), boundary, fill, stride, dilation
 
 
 def _axes(shape, channels, channel_axis):
@@ -331,8 +336,15 @@ def _out_length(n, k, pads, s, d, name, same, hint) -> int:
     return (padded - reach) // s + 1
 
 
-def _result_dtype(image_dtype, default_float, kernel, dtype) -> str:
-    is_complex = kernel.weights.dtype.kind == "c" or isinstance(kernel.bias, complex) and kernel.bias.imag != 0
+def result_dtype(image_dtype: str, default_float: str | None, is_complex: bool, fill: complex, dtype: Any) -> str:
+    """The contract's type of the result; `is_complex` tells of the kernel and its bias."""
+    out_dtype = _result_dtype(image_dtype, default_float, is_complex, dtype)
+    if fill.imag and not out_dtype.startswith("complex"):
+        raise OptionError(f"fill={fill} is complex and the result is {out_dtype}; use a real fill")
+    return out_dtype
+
+
+def _result_dtype(image_dtype, default_float, is_complex, dtype) -> str:
     if image_dtype.startswith("complex"):
         natural = image_dtype
     elif default_float and (image_dtype == "bool" or image_dtype in _LARGEST):
