@@ -60,6 +60,9 @@ class Problem:
     image_dtype: str
     out_dtype: str
     out_size: Pair
+    # The pads of the whole of which this is a block (_block.py): whether any output of the whole
+    # reads padding decides the arithmetic, which must be the same in every block.
+    whole_pads: tuple[Pair, Pair] | None = None
 
     @property
     def out_shape(self) -> tuple[int, ...]:
@@ -73,6 +76,12 @@ class Problem:
         axes.insert(len(axes) + 1 + self.channel_axis, moved)
         return tuple(axes)
 
+    @property
+    def axes(self) -> Pair:
+        """Where the caller keeps rows and columns, from the end."""
+        rest = [axis for axis in (-1, -2, -3) if axis != self.channel_axis]
+        return rest[1], rest[0]
+
     def canonical(self, array: np.ndarray) -> np.ndarray:
         """The caller's array with the channel axis third from the end: a view."""
         if self.channel_axis is None:
@@ -83,8 +92,8 @@ class Problem:
 
     @property
     def pads_used(self) -> bool:
-        """Whether any output reads a pixel beyond the image."""
-        return any(p > 0 for pair in self.pads for p in pair)
+        """Whether any output, of the whole, reads a pixel beyond the image."""
+        return any(p > 0 for pair in self.whole_pads or self.pads for p in pair)
 
     def fill_like(self, image: np.ndarray) -> complex:
         """The fill value as the image's samples would hold it."""
