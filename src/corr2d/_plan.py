@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from ._remember import Remembered, content
 from .engines import CANDIDATES, METHODS, Candidate, Runner, optional_engines
+
+if TYPE_CHECKING:
+    from ._block import Block
 
 _threads: int | None = None
 
@@ -105,6 +108,45 @@ class Plan:
                 f"got shape {source.data.shape} and dtype {source.dtype}: make a plan for it with corr2d.plan(image, kernel)"
             )
         return self.run(source, image, out)
+
+    def block(self, rows: slice, columns: slice) -> Block:
+        """Part of the result, for images that are read piece by piece.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Of the result, without a step.
+
+        Returns
+        -------
+        Block
+            Its ``rows`` and ``columns`` are the slices of the image that it needs, halo included;
+            call it with those pixels. Results of ``direct``, ``sparse`` and ``separable`` are the
+            same bits as the whole's.
+
+        Raises
+        ------
+        OptionError
+            The slices are empty, have a step, or reach past the result.
+
+        Examples
+        --------
+        >>> import corr2d, numpy as np
+        >>> image = np.arange(48.0).reshape(6, 8)
+        >>> p = corr2d.plan(image, np.ones((3, 3)), padding="same")
+        >>> block = p.block(slice(0, 2), slice(0, 8))
+        >>> block.rows, block.columns
+        ((slice(0, 3, None),), (slice(0, 8, None),))
+        >>> bool((block(image[0:3]) == p(image)[0:2]).all())
+        True
+        """
+        from ._block import block_of
+
+        return block_of(self, rows, columns)
+
+    def part(self, problem: Problem) -> Plan:
+        """The same kernel and method for another problem: a block of this one."""
+        return make_plan(problem, self.facts.weights, self.method, self.threads)
 
     def run(self, source: _arrays.HostArray, image: Any, out: Any) -> Any:
         """Compute for a checked image; `out` is checked here."""

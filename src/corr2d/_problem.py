@@ -60,6 +60,9 @@ class Problem:
     image_dtype: str
     out_dtype: str
     out_size: Pair
+    # The pads of the whole of which this is a block (_block.py): whether any output of the whole
+    # reads padding decides the arithmetic, which must be the same in every block.
+    whole_pads: tuple[Pair, Pair] | None = None
     bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
     trained: bool = False  # the weights change from call to call
     relaxed: bool = False  # a layer's: sums over channels may be rounded as PyTorch rounds them
@@ -77,6 +80,12 @@ class Problem:
         axes.insert(len(axes) + 1 + self.channel_axis, moved)
         return tuple(axes)
 
+    @property
+    def axes(self) -> Pair:
+        """Where the caller keeps rows and columns, from the end."""
+        rest = [axis for axis in (-1, -2, -3) if axis != self.channel_axis]
+        return rest[1], rest[0]
+
     def canonical(self, array: np.ndarray) -> np.ndarray:
         """The caller's array with the channel axis third from the end: a view."""
         if self.channel_axis is None:
@@ -87,8 +96,8 @@ class Problem:
 
     @property
     def pads_used(self) -> bool:
-        """Whether any output reads a pixel beyond the image."""
-        return any(p > 0 for pair in self.pads for p in pair)
+        """Whether any output, of the whole, reads a pixel beyond the image."""
+        return any(p > 0 for pair in self.whole_pads or self.pads for p in pair)
 
     def fill_like(self, image: np.ndarray) -> complex:
         """The fill value as the image's samples would hold it."""

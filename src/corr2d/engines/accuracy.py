@@ -13,7 +13,7 @@ from .._problem import Problem
 F32, F64, I128, U16 = range(4)  # the compiled code's accumulators
 
 # Sums of integers are exact below these.
-EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
+EXACT_SINGLE, EXACT_DOUBLE, EXACT_WIDE = 2**24, 2**53, 2**126
 # Rounding a transform to integers is exact while its error is below one half.
 EXACT_TRANSFORM = 2.0**44
 
@@ -31,7 +31,7 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
         peak = facts.abs_sum * largest * (1 if facts.real else 1.5) + abs(problem.bias.real)  # |re| + |im| <= 1.5 |k|
         if problem.single and peak < EXACT_SINGLE:
             return F32
-        wide = facts.abs_sum < 2**62 and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
+        wide = facts.abs_sum < 2**62 and peak < EXACT_WIDE and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
         return I128 if peak >= EXACT_DOUBLE and wide else F64
     # Outside this range float32 weights, or their products with float32 pixels, could
     # underflow where the result does not.

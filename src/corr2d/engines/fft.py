@@ -291,8 +291,11 @@ class _Bits:
 
 
 def _peak(tiles) -> float:
-    """The largest magnitude; not finite if any pixel is not."""
-    return float(np.max([np.abs(tile).max() for tile in tiles]))
+    """The largest magnitude of a part; not finite if any pixel is not.
+
+    Of a part, for the modulus of a finite complex number may be infinite.
+    """
+    return float(np.max([np.abs(tile.view(tile.real.dtype)).max() for tile in tiles]))
 
 
 def _run(indices: np.ndarray) -> bool:
