@@ -94,3 +94,7 @@ def fold(extended: np.ndarray, problem: Problem) -> None:
         sources = source_indices(problem.boundary, -before, before + n + after, n).tolist()
         for position in (*range(before), *range(before + n, before + n + after)):
             lines[before + sources[position]] += lines[position]
+
+
+def kernel_gradient(problem: Problem, gradient: np.ndarray, image: np.ndarray, out: np.ndarray, threads: int) -> None:
+    raise NotImplementedError

@@ -171,19 +171,24 @@ def read_kernel(kernel: Any) -> KernelSpec:
     data = array.data
     if array.dtype == "bfloat16":
         data = (data.astype(np.uint32) << 16).view(np.float32)
-    if data.ndim == 1:
-        raise ShapeError(
-            f"kernel has shape {data.shape}; a kernel has two axes (rows, columns): "
-            "use kernel[None, :] for a row or kernel[:, None] for a column"
-        )
-    if data.ndim not in (2, 4):
-        raise ShapeError(f"kernel has shape {data.shape}; it must be (kh, kw), or (O, I, kh, kw) to mix channels")
-    if data.size == 0:
-        raise ShapeError(f"kernel has shape {data.shape}, without a single tap; it needs at least one in each axis")
+    check_kernel_shape(data.shape, data.size == 0)
     wide = np.complex128 if data.dtype.kind == "c" else np.float64
     weights = np.array(data, dtype=wide, order="C")
     weights.flags.writeable = False
     return KernelSpec(weights, anchor, bias)
+
+
+def check_kernel_shape(shape: tuple[int, ...], empty: bool) -> None:
+    """Two axes, or four, and a tap."""
+    if len(shape) == 1:
+        raise ShapeError(
+            f"kernel has shape {shape}; a kernel has two axes (rows, columns): "
+            "use kernel[None, :] for a row or kernel[:, None] for a column"
+        )
+    if len(shape) not in (2, 4):
+        raise ShapeError(f"kernel has shape {shape}; it must be (kh, kw), or (O, I, kh, kw) to mix channels")
+    if empty:
+        raise ShapeError(f"kernel has shape {shape}, without a single tap; it needs at least one in each axis")
 
 
 def normalise(
@@ -214,7 +219,7 @@ def normalise(
     """
     kernel_size = kernel.weights.shape[-2:]
     channels = kernel.weights.shape[:2] if kernel.weights.ndim == 4 else None
-    lead, size, axis = _axes(shape, channels, channel_axis)
+    lead, size, axis = image_axes(shape, channels, channel_axis)
     pads, boundary, fill, stride, dilation = read_window(
         kernel_size, kernel.anchor, padding, boundary, fill, anchor, stride, dilation, turned
     )  # fmt: skip
@@ -225,7 +230,7 @@ def normalise(
     if len(shape) == 3 and shape[-1] <= 4 and channel_axis is None and not channels:
         hint += ", or channel_axis=-1 if the image is (H, W, channels)"
     out_size = tuple(
-        _out_length(n, k, p, s, d, name, same, hint)
+        out_length(n, k, p, s, d, name, same, hint)
         for n, k, p, s, d, name in zip(size, kernel_size, pads, stride, dilation, ("rows", "columns"), strict=True)
     )
     problem = Problem(
@@ -250,9 +255,8 @@ def read_window(kernel_size, kernel_anchor, padding, boundary, fill, anchor, str
     return _padding(padding, anchor, kernel_size, dilation, turned), boundary, fill, stride, dilation
 
 
-def _axes(shape, channels, channel_axis):
+def image_axes(shape, channels, channel_axis):
     """(lead, size, channel axis from the end) of an image of this shape."""
-    shape = tuple(int(n) for n in shape)
     ndim = len(shape)
     if ndim < 2:
         raise ShapeError(f"image has shape {shape}; it needs at least two axes, (H, W)")
@@ -333,7 +337,7 @@ def _padding(padding, anchor, kernel_size, dilation, turned) -> tuple[Pair, Pair
 _PADDINGS = "use 'valid', 'same', 'full', an integer, (py, px) or ((top, bottom), (left, right))"
 
 
-def _out_length(n, k, pads, s, d, name, same, hint) -> int:
+def out_length(n, k, pads, s, d, name, same, hint) -> int:
     if same and n == 0:
         return 0
     padded, reach = n + sum(pads), (k - 1) * d + 1

@@ -34,6 +34,9 @@ CONV_OVERHEAD, CONV_SHARE = 25e-6, 0.85
 # A device's rates beside one core's. Only the choice between sums and transforms hangs on them.
 DEVICE_RATE, DEVICE_CALL = 100.0, 50e-6
 
+# Pairs of channels from which oneDNN's gradient of the kernel is faster than a pass of lag sums for each (measured).
+LAG_PAIRS = 1
+
 _forked = False  # OpenMP's threads, which PyTorch uses, do not survive a fork: one thread is what is left
 
 
@@ -101,7 +104,7 @@ class MatMul(_Torch):
             image, out = as_tensor(torch, image, problem.image_dtype), as_tensor(torch, out, problem.out_dtype)
             if not problem.outputs:
                 return
-            with _settings(torch, threads):
+            with settings(torch, threads):
                 if sums == I128:
                     _exact(torch, problem, facts, image, out)
                     return
@@ -143,14 +146,14 @@ class TorchFFT(_Torch):
             torch = sys.modules["torch"]
             image, out = as_tensor(torch, image, problem.image_dtype), as_tensor(torch, out, problem.out_dtype)
             if problem.outputs:
-                with _settings(torch, threads):
+                with settings(torch, threads):
                     _transform(torch, problem, facts, image, out, torch.float64 if self._double(problem, facts) else torch.float32)
 
         return run
 
 
 @contextmanager
-def _settings(torch: Any, threads: int):
+def settings(torch: Any, threads: int):
     """No gradients, no more threads than were asked for, and float32 that is float32 (cuDNN's TF32 is not)."""
     before = torch.get_num_threads()
     wanted = 1 if _forked else threads
@@ -338,6 +341,51 @@ def _exact(torch: Any, problem: Problem, facts: KernelFacts, image: Any, out: An
     result = torch.empty_like(total, dtype=out.dtype)
     _round(torch, total, result)
     _give(torch, result, out)
+
+
+# -------------------------------------------------------------------------------------------------
+# adjoints
+
+
+def sums_lags_faster(problem: Problem) -> bool:
+    """Whether oneDNN's gradient of the kernel is the faster one on the CPU: it is for many pairs of channels."""
+    return problem.channels is not None and math.prod(problem.channels) >= LAG_PAIRS
+
+
+def _wide(torch: Any, tensor: Any) -> Any:
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def kernel_gradient(torch: Any, problem: Problem, image: Any, gradient: Any) -> Any:
+    """(bank * O, I, kh, kw), summed over images and outputs."""
+    p = problem
+    outputs, inputs = p.channels or (1, 1)
+    pixels = extend(torch, _split(torch, p, _wide(torch, image), inputs), p).flatten(1, 2)
+    g = _split(torch, p, _wide(torch, gradient), outputs).flatten(1, 2)
+    weights = pixels.new_empty((p.bank * outputs, inputs, *p.kernel_size))
+    return torch.ops.aten.convolution_backward(
+        g.to(pixels.dtype), pixels, weights, None, p.stride, (0, 0), p.dilation, False, (0, 0), p.bank, (False, True, False)
+    )[1]  # fmt: skip
+
+
+def image_gradient(torch: Any, problem: Problem, weight: Any, gradient: Any, dtype: Any) -> Any:
+    """(images, bank, I, H, W): the transpose of ``conv2d``, then padding added to the pixels it copied."""
+    p = problem
+    outputs, inputs = p.channels or (1, 1)
+    g = _split(torch, p, _wide(torch, gradient), outputs).flatten(1, 2)
+    extended = g.new_empty((g.shape[0], p.bank * inputs, _extent(p, 0), _extent(p, 1)))
+    weights = weight.to(g.dtype).reshape(p.bank * outputs, inputs, *p.kernel_size)
+    result = torch.ops.aten.convolution_backward(
+        g, extended, weights, None, p.stride, (0, 0), p.dilation, False, (0, 0), p.bank, (True, False, False)
+    )[0]  # fmt: skip
+    for axis in (0, 1):
+        sources = source_indices(p.boundary, -p.pads[axis][0], _extent(p, axis), p.size[axis])
+        inside = torch.from_numpy(np.flatnonzero(sources >= 0)).to(g.device)
+        to = torch.from_numpy(sources[sources >= 0]).to(g.device)
+        shape = list(result.shape)
+        shape[axis - 2] = p.size[axis]
+        result = result.new_zeros(shape).index_add(axis - 2, to, result.index_select(axis - 2, inside))
+    return result.to(dtype)
 
 
 # -------------------------------------------------------------------------------------------------
