@@ -19,6 +19,7 @@ import corr2d
 
 from .. import _samples
 from .._errors import Corr2dError, ImageFileError, MissingExtraError, OptionError
+from .._files import one_line
 from .._image_formats import sniff
 from .._stores import NpySink, NpySource, ZarrSink, ZarrSource, is_zarr
 from .._stream import Counts, Job, Journal, cut_bands, run, run_on_cluster
@@ -155,11 +156,13 @@ def _stream(
             journal.start()
             numbers = [n for n in range(job.cut.count) if n not in journal.done]
             _pass(job, go, numbers, "filtering", note=journal.note)
+            job.sink.finish()
+            journal.remove()
         except BaseException as error:
-            _leave(out, job, journal, error)
+            _leave(out, job, journal)
+            if isinstance(error, OSError):  # what is read has errors of its own
+                raise Corr2dError(f"{out}: cannot be written: {one_line(error)}") from error
             raise
-    job.sink.finish()
-    journal.remove()
     seconds, counts = time.perf_counter() - start, journal.total()
     pixels = math.prod(job.cut.shape)
     shown = journal.head["scale"][2] if zero_gain else ""
@@ -342,7 +345,7 @@ def _bar(what: str, pixels: int) -> Iterator[Any]:
         yield lambda pixels: progress.update(task, advance=pixels)
 
 
-def _leave(out: Path, job: Job, journal: Journal, error: BaseException) -> None:
+def _leave(out: Path, job: Job, journal: Journal) -> None:
     """After a failure: either nothing is left, or what `--resume` completes, and a line says so."""
     if journal.done:
         say(f"{out}: {len(journal.done)} of {job.cut.count} bands are kept in {job.sink.path.name}; the same command with --resume carries on")
