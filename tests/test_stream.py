@@ -133,8 +133,8 @@ def test_scale_offset_clip_and_nan(run):
     status, out, err = run("apply", "in.zarr", "out.tif", "-k", "box:3", "--dtype", "uint8", "--scale", "2", "--offset", "-100", "--json")
     result = corr2d.corr2d(image, np.ones((3, 3)) / 9, padding="same", boundary="reflect").astype(float) * 2 - 100
     saturated = int(((np.rint(result) < 0) | (np.rint(result) > 255)).sum())
-    assert saturated > 1000
-    share = f"{saturated} of 31500 pixels ({100 * saturated / 31500:.0f} %) do not fit uint8 and saturate"
+    assert saturated > 100
+    share = f"{saturated} of 31500 pixels ({100 * saturated / 31500:.2g} %) do not fit uint8 and saturate"
     assert (status, err) == (0, f"corr2d: out.tif: {share}, 9 samples are NaN and become 0\n")
     record = json.loads(out)
     assert (record["scale"], record["offset"], record["nan_samples"], record["saturated_pixels"]) == (2, -100, 9, saturated)
