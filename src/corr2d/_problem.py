@@ -60,9 +60,15 @@ class Problem:
     image_dtype: str
     out_dtype: str
     out_size: Pair
+<<<<<<< HEAD
     # The pads of the whole of which this is a block (_block.py): whether any output of the whole
     # reads padding decides the arithmetic, which must be the same in every block.
     whole_pads: tuple[Pair, Pair] | None = None
+=======
+    bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
+    # A layer's: its weights change from call to call, and sums over channels may be rounded as PyTorch rounds them.
+    trained: bool = False
+>>>>>>> torch
 
     @property
     def out_shape(self) -> tuple[int, ...]:
