@@ -119,6 +119,8 @@ struct Job {
     i64 out_offset(i64 o) const { return o / out_parts * out_channel + o % out_parts * out_part; }
 };
 
+struct LagJob;
+
 // What one instruction set offers.
 struct Isa {
     const char* name;
@@ -128,6 +130,8 @@ struct Isa {
     void (*spectrum)(const Transform&, const Axis& y, const Axis& x, const double* weights, bool single, char* memory, void* to);
     std::size_t (*spectrum_bytes)(i64 ny, i64 nx);
     double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
+    void (*lag_block)(LagJob&);                              // choose tiles
+    void (*lag_band)(const LagJob&, i64 index, char* arena);
 };
 
 }  // namespace corr2d

@@ -18,7 +18,9 @@
 
 #include "buffers.hpp"
 #include "exact.hpp"
+#include "gate.hpp"
 #include "isa.hpp"
+#include "lag_call.hpp"
 #include "pool.hpp"
 #include "recall.hpp"
 
@@ -44,47 +46,6 @@ struct Call {
     }
 };
 
-// Calls on their way, so that the interpreter's end can wait for them: a thread that comes
-// back to an interpreter that is gone would be torn down in the middle of C++.
-class Gate {
-public:
-    void enter() {
-        if (closed_.load() && std::this_thread::get_id() != closer_) {
-            PyThreadState* state = PyEval_SaveThread();  // not to come back: the process is ending
-            (void)state;
-            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-        }
-        ++inside_;
-    }
-    void leave() { --inside_; }
-    void close() {
-        closer_ = std::this_thread::get_id();
-        closed_ = true;
-        while (inside_.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    bool closed() const { return closed_.load(); }
-    void reset() { inside_ = 0; }  // in the child of a fork: the others' calls are not there
-
-private:
-    std::atomic<int> inside_{0};
-    std::atomic<bool> closed_{false};
-    std::thread::id closer_;
-};
-Gate gate;
-
-struct Inside {
-    Inside() { gate.enter(); }
-    ~Inside() { gate.leave(); }
-    Inside(const Inside&) = delete;
-    Inside& operator=(const Inside&) = delete;
-};
-
-bool signal_came() {
-    nb::gil_scoped_acquire gil;
-    return PyErr_CheckSignals() != 0;
-}
-
-bool never() { return false; }
 constexpr i64 kBriefTaps = 400'000;
 
 class Filter {
@@ -448,6 +409,8 @@ NB_MODULE(_native, m) {
             }
         throw std::invalid_argument("this machine does not run " + name);
     });
+    m.def("lag_sums", &lag_sums, nb::arg("a"), nb::arg("b"), nb::arg("out"), nb::arg("a_origin"), nb::arg("b_origin"), nb::arg("single"),
+          nb::arg("threads"));
     m.def("fma_rate", [](double seconds) { return chosen_isa()->fma_rate(seconds); }, nb::call_guard<nb::gil_scoped_release>());
     pthread_atfork(nullptr, nullptr, [] { gate.reset(); });
     m.def("enter", [] { gate.enter(); });

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel"),
+    "images": ("images", None), "kernels": ("kernels", None), "nn": ("nn", None), "Kernel": ("kernel", "Kernel"),
     "as_linear_operator": ("matrix", "as_linear_operator"), "as_matrix": ("matrix", "as_matrix"), "im2col": ("matrix", "im2col"),
 }  # fmt: skip
 
