@@ -45,6 +45,7 @@ class KernelFacts:
     constant: bool  # one weight everywhere
     terms: Factors | None = field(compare=False, repr=False)  # (columns, rows), a product each, that add up to the kernel
     terms_residual: float  # sum |k - what they add up to| / sum |k|; inf where many would be needed
+    biases: np.ndarray | None = field(default=None, compare=False, repr=False)  # of each output channel, in the problem's place
 
     @property
     def separable(self) -> bool:
@@ -64,6 +65,17 @@ def analyse(weights: np.ndarray) -> KernelFacts:
     True
     """
     return _kept.get(content(weights), lambda: _measure(_own(weights)), lambda facts: 2 * facts.weights.nbytes + 1024)
+
+
+def unmeasured(weights: np.ndarray, biases: np.ndarray | None) -> KernelFacts:
+    """What is taken for granted of real weights that a training step will change: dense, without structure."""
+    own = tuple(range(-2 if weights.ndim < 4 else -3, 0))  # the taps of one output
+    abs_sum = float(np.abs(weights).sum(axis=own).max(initial=0))
+    finite = math.isfinite(abs_sum)
+    return KernelFacts(
+        weights, finite, False, None, True, abs_sum, weights.size, math.prod(weights.shape[axis] for axis in own), None, math.inf,
+        False, None, math.inf, biases,
+    )  # fmt: skip
 
 
 def _own(weights: np.ndarray) -> np.ndarray:
