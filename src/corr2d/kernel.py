@@ -300,7 +300,10 @@ class Kernel:
         >>> Kernel.load(path)
         Kernel([[ 1., -1.]], anchor=(0, 1))
         """
-        if Path(path).stat().st_size > _LARGEST_FILE:
+        size = Path(path).stat().st_size
+        if not Path(path).is_file():
+            raise OptionError(f"{path}: not a regular file")  # a device may have no end
+        if size > _LARGEST_FILE:
             raise OptionError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, no kernel file")
         try:
             record = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)

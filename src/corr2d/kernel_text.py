@@ -171,6 +171,8 @@ def _from_file(name: str) -> Kernel:
     if reader is None:
         raise OptionError(f"kernel file {name!r}: its name must end in one of {', '.join(readers)}")
     try:
+        if path.exists() and not path.is_file():
+            raise OptionError("not a regular file")  # a device may have no end, a pipe no beginning
         return reader(path)
     except (OSError, MemoryError, Corr2dError) as error:
         reason = one_line(error).removeprefix(f"{path}: ")
