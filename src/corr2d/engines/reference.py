@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -84,18 +85,19 @@ class Reference:
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
-            weights = facts.weights if problem.channels else facts.weights[None, None]
-            kernel = weights.astype(object)
+            kernels = facts.weights.reshape((problem.bank, *(problem.channels or (1, 1)), *problem.kernel_size)).astype(object)
             if facts.integer and facts.real:
-                kernel = np.vectorize(int, otypes=[object])(kernel)
+                kernels = np.vectorize(int, otypes=[object])(kernels)
             rows, columns = padded_indices(problem)
             channels = image if problem.channels else image[..., None, :, :]
             results = out if problem.channels else out[..., None, :, :]
             fill = python_number(problem.fill)
             bias = python_number(problem.bias)
-            for plane in np.ndindex(*problem.lead):
+            biases = itertools.cycle([bias] * kernels.shape[1] if facts.biases is None else facts.biases.tolist())
+            for plane, kernel in zip(np.ndindex(*problem.lead), itertools.cycle(kernels)):
                 pixels = [as_numbers(channel) for channel in channels[plane]]
                 for o, per_input in enumerate(kernel):
+                    bias = next(biases)
                     parts = [
                         correlate(p, k.tolist(), rows, columns, problem.out_size, problem.stride, problem.dilation, fill)
                         for p, k in zip(pixels, per_input, strict=True)
