@@ -90,8 +90,8 @@ def _gmic(request: Request) -> str:
         numbers="float (32 bits); results are rounded and cut to 0 to 255",
     )
     kernel = rows(weights, between=",", rows_between=";")
-    return f"""{comment(facts, "# ")}gmic in.png "({kernel})" "correlate[0] [1],{request.border}" keep[0] \\
-  "add {number(request.bias)}" cut 0,255 round output out.png
+    return f"""{comment(facts, "# ")}gmic in.png "({kernel})" correlate[0] [1],{request.border} keep[0] \\
+  add {number(request.bias)} cut 0,255 round output out.png
 """
 
 
@@ -121,9 +121,10 @@ def _imagej(request: Request) -> str:
         divisor="1 (no 'normalize')",
         numbers="float (32 bits): the image is made 32-bit first, so that no result is cut off",
     )
+    text = rows(weights, rows_between="\\n") + "\\n"
     bias = f'run("Add...", "value={number(request.bias)}");\n' if request.bias else ""
     return f"""{comment(facts, "// ")}run("32-bit");
-run("Convolve...", "text1=[{rows(weights, rows_between="\\n")}\\n]");
+run("Convolve...", "text1=[{text}]");
 {bias}"""
 
 
