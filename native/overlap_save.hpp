@@ -284,17 +284,21 @@ static void transform_pair(const Job& job, i64 plane, const char* in, char* out,
     HalfTile<T> halves[2] = {{tile_outputs(grid, 2 * pair), tile, 0, marks, marks + ny * nx},
                              {tile_outputs(grid, 2 * pair + 1), tile, 1, marks, marks + 2 * ny * nx}};
     const i64 widest = max64(halves[0].outputs.cols, halves[1].outputs.cols), until = round_up(widest + job.x.span(), L);
+    bool far = false;  // from 1
     for (HalfTile<T>& h : halves) {
         gather_tile<false>(job, plane, in, h, until, row, fill);
         if (h.peak - h.peak != 0) {  // Inf or NaN
             gather_tile<true>(job, plane, in, h, until, row, fill);
             mark_seen(job, h);
         }
-        if (h.peak > T(0x1p40) || (h.peak > 0 && h.peak < T(0x1p-40))) {
-            __builtin_frexp(static_cast<double>(h.peak), &h.shift);
-            for (i64 r = 0; r < ny; ++r)
-                for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
-        }
+        far |= h.peak > T(0x1p40) || (h.peak > 0 && h.peak < T(0x1p-40));
+    }
+    // Both or neither: the rounding errors of the one spill into the other.
+    for (int i = 0; far && i < 2; ++i) {
+        HalfTile<T>& h = halves[i];
+        __builtin_frexp(static_cast<double>(h.peak > 0 ? h.peak : halves[1 - i].peak), &h.shift);
+        for (i64 r = 0; r < ny; ++r)
+            for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
     }
     PixelsAhead ahead = pixels_ahead(job, grid, in, pair);
     correlate_tile(tile, transform, until, widest, strip, ahead);
