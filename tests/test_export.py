@@ -1,7 +1,9 @@
 """`Kernel.export`: what texts say, what is refused, what is given up, and what comes back."""
 
 import json
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,3 +261,29 @@ def test_exporting_warns_in_the_result_only():
         warnings.simplefilter("error")
         for target in TEXTS:
             K.export(target, boundary="reflect", strict=False)
+
+
+# -- the documents ---------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_table_is_of_the_targets_and_their_borders():
+    """docs/export.md has a row for each target, in order, with its borders, default first."""
+    text = (ROOT / "docs" / "export.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")]
+    table = {row[0].strip("`"): row for row in rows if row[0].strip("`") in TARGETS}
+    assert list(table) == list(TARGETS)
+    for name, row in table.items():
+        assert len(row) == 6
+        assert re.findall("`([a-z]+)`", row[3]) == list(TARGETS[name].borders), name
+
+
+def test_the_example_of_the_readme_runs():
+    text = (ROOT / "README.md").read_text().partition("## Carry a kernel elsewhere")[2]
+    example = re.search("```python\n(.*?)```", text, re.DOTALL)[1]
+    scope = {}
+    exec(example, scope)
+    expected = corr2d(np.eye(3), [[1, -1]], padding="same", boundary="edge")
+    np.testing.assert_array_equal(scope["scope"]["result"], expected)
+    assert "docs/export.md" in text

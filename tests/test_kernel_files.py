@@ -1,7 +1,9 @@
 """`Kernel.load` on files of other programs: what they mean, and what is refused in one line."""
 
+import contextlib
 import io
 import struct
+import time
 import zipfile
 
 import numpy as np
@@ -227,6 +229,20 @@ def test_hostile_files_are_refused_in_one_line(name, content, message, tmp_path)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\n" * 10**6, "1" * 10**6 + "x", "geq=r='clip(floor(" + "1" * 10**6 + "+0.5),0,255)'", "3x3:" * 10**5, "#" * 10**6,
+     "convolution=" + "'" * 10**5, "-morphology " * 10**5, 'run("Convolve...' * 10**5, "!!opencv-matrix " * 10**5, "1 " * 10**5 + ";;"],
+    ids=lambda text: text[:12].strip(),
+)  # fmt: skip
+def test_long_nonsense_is_refused_at_once(content, tmp_path):
+    """Linear in its length: a quadratic reader would take minutes."""
+    before = time.process_time()
+    with contextlib.suppress(OptionError):
+        load(content, tmp_path, "k.txt")
+    assert time.process_time() - before < 5
 
 
 def test_a_missing_file_is_the_usual_error(tmp_path):

@@ -29,7 +29,8 @@ _FORMAT = "corr2d-kernel"
 _VERSION = 1
 _LARGEST_FILE = 64 * 2**20  # bytes; a megapixel kernel fits, a mistaken video does not
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# Written so that a long row of digits is read once, whatever comes after it.
+NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _FRACTION = re.compile(rf"({NUMBER})(?:/({NUMBER}))?", re.ASCII)
 _TOKEN_END = re.compile(r"\s*,\s*|\s+")
 _ROW_END = re.compile(r"\s*;\s*|\s*\n\s*")

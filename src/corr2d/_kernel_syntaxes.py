@@ -21,7 +21,7 @@ from .kernel import Kernel
 __all__ = ["opencv_kernel", "opencv_matrices", "recognise"]
 
 _BETWEEN = re.compile(r"[\s,]+")
-_COMMENT = re.compile(r"^\s*(?:#|//).*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
 _MAGICK = re.compile(
     r"""(?:^|['"\s])(?P<wide>\d+)(?:x(?P<high>\d+))?(?:\+(?P<x>\d+)\+(?P<y>\d+))?(?P<turns>[@<>]?)\s*:(?P<cells>[^'":]*)"""
 )
@@ -30,7 +30,7 @@ _IMAGEJ_BIAS = re.compile(rf'run\("Add\.\.\.",\s*"value=({NUMBER})')
 # The coordinates that `corr2d.export` writes: X-1 as it is, or brought back into the image.
 _X = r"(?:abs\(|W-1-abs\(W-1-\(|W-0\.5-abs\(W-0\.5-\(|mod\()?X([+-]\d{1,2})?(?:\+0\.5\)-0\.5|\)\)|\)|\+\d+\*W,W\))?"
 _Y = _X.replace("X", "Y").replace("W", "H")
-_TERM = re.compile(rf"({NUMBER})\*r\({_X},{_Y}\)(?:\*between\([XY][+-]\d+,0,[WH]-1\))*")
+_TERM = re.compile(rf"(?<![\d.e])({NUMBER})\*r\({_X},{_Y}\)(?:\*between\([XY][+-]\d+,0,[WH]-1\))*")
 _TAIL = re.compile(rf"[()+]*([+-]{NUMBER})\+0\.5")
 
 
@@ -41,7 +41,7 @@ def recognise(text: str, suffix: str | None = None) -> Callable[[str], Kernel] |
     *suffix*, which may be empty) is taken for one.
     """
     bare = _COMMENT.sub("", text).strip()
-    if "opencv-matrix" in text:
+    if "opencv-matrix" in bare:
         return _opencv
     if 'run("Convolve...' in bare:
         return _imagej
@@ -152,7 +152,8 @@ def _ffmpeg_expression(text: str) -> Kernel:
 
 
 def _imagej(text: str) -> Kernel:
-    match = _IMAGEJ.search(_COMMENT.sub("", text))
+    text = _COMMENT.sub("", text)
+    match = _IMAGEJ.search(text)
     if match is None:
         raise OptionError('no text1=[...] in its run("Convolve...")')
     kernel = from_rows(match[1].replace("\\n", "\n").strip())

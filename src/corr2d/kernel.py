@@ -309,7 +309,30 @@ class Kernel:
         return read(path)
 
     def export(self, target: str, *, boundary: str | None = None, strict: bool = True) -> "Export":
-        """Write the kernel in another tool's syntax; `corr2d.export.export` says how.
+        """Write the kernel in another tool's syntax; `corr2d.export.export` says more.
+
+        Parameters
+        ----------
+        target : str
+            ``numpy scipy opencv pytorch onnx imagemagick ffmpeg gegl vips svg glsl wgsl
+            imagej matlab gmic c json``.
+        boundary : str, optional
+            What lies outside the image, in `corr2d.corr2d`'s words; default what the
+            target does by default.
+        strict : bool, default True
+            Refuse what the target cannot express; False writes the nearest thing.
+
+        Returns
+        -------
+        Export
+            ``text`` (bytes for onnx), ``warnings``, ``exact``.
+
+        Raises
+        ------
+        OptionError
+            The target is unknown, or cannot express the kernel or the boundary.
+        MissingExtraError
+            ``onnx`` is asked for and not installed.
 
         Examples
         --------

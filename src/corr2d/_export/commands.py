@@ -17,17 +17,8 @@ _AS_IS = "correlation, the kernel as it is"
 _PIXELS = "results are cut to the range of the file's samples"
 
 
-def _warn_of_lost_signs(request: Request) -> None:
-    """A file of unsigned samples keeps half of an edge."""
-    if request.weights.sum() <= 0 >= request.bias:
-        request.notes.append(
-            f"about half of what this kernel gives is negative, and {request.target} cuts it off at 0: "
-            "to see it, give the kernel a bias, as in Kernel(kernel, bias=128)"
-        )
-
-
 def _imagemagick(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     (kh, kw), (row, column) = request.kernel.shape, request.anchor
     percent = f"{request.bias / 255 * 100:.15g}%"
     facts = request.facts(
@@ -44,7 +35,7 @@ def _imagemagick(request: Request) -> str:
 
 
 def _gegl(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     weights = request.centred()
     if max(weights.shape) > 5:
         raise OptionError(
@@ -81,7 +72,7 @@ def _gegl(request: Request) -> str:
 
 
 def _gmic(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     request.single()
     weights = request.centred()
     facts = request.facts(

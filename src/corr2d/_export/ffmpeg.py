@@ -20,7 +20,8 @@ __all__ = ["FFMPEG", "whole_numbers"]
 _LARGEST_SUM = (2**31 - 1) // 255  # of whole weights: ffmpeg adds up 8-bit samples in an int
 _MOST_TAPS = 1024  # of an expression, which takes a second to read then
 _LONGEST_SIDE = 64  # of one: sums nest, and ffmpeg's reader has a depth of about 90
-_TRIED = 2**17  # denominators, from 1 and up to the largest possible
+_TRIED = 2**15  # denominators, from 1 on, and as many up to the largest possible
+_EXACT = 4e-16  # fractions that are exact on paper are off by this much
 _TOLERANCE = 0.01  # grey levels; a hundredth of what rounding the result costs
 
 
@@ -41,25 +42,30 @@ def whole_numbers(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], floa
         return np.zeros(weights.shape, np.int64), 1.0
     ratios = weights / largest
     most = int(_LARGEST_SUM / np.abs(ratios).sum())
-    candidates = np.unique(np.r_[1 : min(most, _TRIED) + 1, max(1, most - _TRIED) : most + 1])
-    error = np.zeros(len(candidates))
-    for ratio in np.unique(np.abs(ratios)):
-        scaled = ratio * candidates
-        error = np.maximum(error, np.abs(np.rint(scaled) - scaled) / candidates)
-    # Fractions that are exact on paper are off by rounding here.
-    best = int(candidates[np.argmax(error <= error.min() + 4e-16)])
+    found = [_best(ratios, range(1, min(most, _TRIED) + 1))]
+    if found[0][0] > _EXACT:
+        found.append(_best(ratios, range(max(1, most - _TRIED), most + 1)))
+    best = min(found)[1]
     numerators = np.rint(ratios * best).astype(np.int64)
     return numerators, largest / best
+
+
+def _best(ratios: NDArray[np.float64], candidates: range) -> tuple[float, int]:
+    """The smallest largest error, and the first denominator that has it."""
+    denominators = np.arange(candidates.start, candidates.stop)
+    error = np.zeros(len(denominators))
+    for ratio in np.unique(np.abs(ratios)):
+        scaled = ratio * denominators
+        np.maximum(error, np.abs(np.rint(scaled) - scaled), out=error)
+    error /= denominators
+    least = error.min()
+    return float(least), int(denominators[np.argmax(error <= least + _EXACT)])
 
 
 def _ffmpeg(request: Request) -> str:
     fast = _convolution(request) if request.boundary == "reflect" and request.bias >= 0 else None
     facts, filters = fast or _expression(request)
-    if request.weights.sum() <= 0 >= request.bias:
-        request.notes.append(
-            "about half of what this kernel gives is negative, and ffmpeg cuts it off at 0: "
-            "to see it, give the kernel a bias, as in Kernel(kernel, bias=128)"
-        )
+    request.warn_of_lost_signs()
     return f'{comment(facts, "# ")}ffmpeg -y -i in.png -vf "format=gbrp,{filters}" out.png\n'
 
 
