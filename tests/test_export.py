@@ -69,7 +69,9 @@ def test_the_model_states_its_facts():
 
 
 @pytest.mark.parametrize("target", TEXTS)
-@pytest.mark.parametrize("name", ["two\nlines", "x\\", "*/ --> */", "\x00\x1b[2J", "$(reboot) `reboot` '", "]]></desc>", "Δ" * 500])
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "x\\", "*/ --> */", "\x00\x1b[2J", "$(reboot) `reboot` '", "]]></desc>", "Δ" * 500]
+)
 def test_a_name_cannot_leave_its_comment(target, name):
     """Whatever it is called, the kernel's text is the same but for its first line."""
     named, plain = (Kernel(K.weights, name=given).export(target).text.splitlines() for given in (name, ""))
