@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corr2d import corr2d
+from corr2d import corr2d, kernels
 from corr2d._errors import MissingExtraError, OptionError
 from corr2d._export.ffmpeg import whole_numbers
 from corr2d.export import TARGETS, Export, export
@@ -230,6 +230,7 @@ KERNELS = [
     Kernel(RNG.normal(size=(3, 5)) * 1e-9, anchor=(0, 4)),
     Kernel([[7]]),
     Kernel([[1], [-2], [1.0]]),
+    kernels.gaussian(1.5),
 ]
 
 
