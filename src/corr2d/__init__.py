@@ -1,7 +1,7 @@
 """corr2d: 2-D cross-correlation of images with kernels.
 
 ``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
-``corr2d.kernels`` designs kernels, ``corr2d.images`` reads and writes pictures.
+``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does, ``corr2d.images`` reads and writes pictures.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "ShapeError",
     "convolve2d",
     "corr2d",
+    "describe",
     "get_threads",
     "images",
     "kernels",
@@ -36,7 +37,10 @@ __all__ = [
     "set_threads",
 ]
 
-_LAZY = {"images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel")}
+_LAZY = {
+    "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel"),
+    "describe": ("_describe", "describe"),
+}  # fmt: skip
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter
 
