@@ -22,6 +22,7 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelStudio",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -42,6 +43,7 @@ __all__ = [
 _LAZY = {
     "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel"),
     "as_linear_operator": ("matrix", "as_linear_operator"), "as_matrix": ("matrix", "as_matrix"), "im2col": ("matrix", "im2col"),
+    "KernelStudio": ("studio._widget", "KernelStudio"),
 }  # fmt: skip
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter

@@ -15,15 +15,16 @@ import corr2d
 
 from .. import _samples, images
 from .._errors import Corr2dError, OptionError
+from .._files import one_line
 from ..images import Image
 from ..kernel import Kernel
 from ..kernel_text import PRESETS, parse_kernel
 from ._pictures import MOST_PIXELS, Picture, Pictures, luma, preview
 from ._requests import kernel_of, options_of
 
-__all__ = ["Reply", "Service"]
+__all__ = ["GRID", "Reply", "Service"]
 
-_GRID = 15  # taps a side in the page's grid
+GRID = 15  # taps a side in the page's grid
 _WITH_ARGUMENTS = {  # presets that say nothing without a number
     "gaussian": "gaussian:sigma=1", "box": "box:h=3", "binomial": "binomial:n=5", "log": "log:sigma=1.4",
     "dog": "dog:s1=1,s2=1.6", "disk": "disk:r=2", "motion": "motion:length=7,angle=30", "unsharp": "unsharp:sigma=1,amount=1",
@@ -119,7 +120,11 @@ class Service:
         target = str(record.get("target", "numpy"))
         if target not in _targets():
             raise OptionError(f"export target {target!r} is not known; choose {', '.join(_targets())}")
-        exported = kernel_of(_part(record, "kernel")).export(target)
+        kernel = kernel_of(_part(record, "kernel"))
+        try:
+            exported = kernel.export(target)
+        except Corr2dError as error:  # what a tool cannot hold is an answer, too
+            return Reply({"text": "", "warnings": [one_line(error)], "exact": False})
         return Reply({"text": exported.text, "warnings": list(exported.warnings), "exact": bool(exported.exact)})
 
     # -- the engine ------------------------------------------------------------
@@ -231,7 +236,7 @@ def _presets() -> list[tuple[str, Kernel]]:
             kernel = parse_kernel(_WITH_ARGUMENTS.get(name, name))
         except Corr2dError:
             continue
-        if kernel.ndim == 2 and max(kernel.shape) <= _GRID:
+        if kernel.ndim == 2 and max(kernel.shape) <= GRID:
             found.append((name, kernel))
     return found
 

@@ -72,12 +72,32 @@ export function scaleOf(output, display, white, zeroGain, dark) {
   const most = Math.max(Math.abs(low), Math.abs(high));
   const negative = low < -0.02 * Math.max(white, most);
   if (display === "signed" || (display === "auto" && (zeroGain || (negative && high < white * 0.5)))) {
-    const limit = Number.isFinite(most) && most > 0 ? most : 1;
-    return { signed: true, low: -limit, high: limit, dark, beyond: 0 };
+    const limit = Number.isFinite(most) && most > 0 ? edgeLimit(output.data, most) : 1;
+    return { signed: true, low: -limit, high: limit, dark, beyond: shareBeyond(output.data, -limit, limit) };
   }
-  let beyond = 0;
-  for (const value of output.data) if (value < 0 || value > white * (1 + 1e-12)) beyond++;
-  return { signed: false, low: 0, high: white, dark, beyond: beyond / output.data.length };
+  return { signed: false, low: 0, high: white, dark, beyond: shareBeyond(output.data, 0, white) };
+}
+
+/**
+ * The largest magnitude; of many values the 99.5th percentile, as a few edges would leave the rest pale.
+ * @param {Float64Array} data @param {number} most
+ */
+function edgeLimit(data, most) {
+  if (data.length < 4096) return most;
+  const counts = new Uint32Array(1024);
+  for (const value of data) counts[Math.min(1023, (1024 * Math.abs(value)) / most) | 0]++;
+  let left = 0.005 * data.length;
+  let bin = 1023;
+  while (bin > 0 && (left -= counts[bin]) > 0) bin--;
+  return ((bin + 1) / 1024) * most;
+}
+
+/** @param {Float64Array} data @param {number} low @param {number} high */
+function shareBeyond(data, low, high) {
+  const slack = 1e-9 * (high - low);
+  let count = 0;
+  for (const value of data) if (value < low - slack || value > high + slack) count++;
+  return count / data.length;
 }
 
 /** The scale as a strip. @param {HTMLCanvasElement} canvas @param {Scale} scale */

@@ -21,7 +21,7 @@ export function learnPanel(bench) {
   /** @type {Pair} */
   const pair = { before: null, after: null, hidden: null };
   const result = h("div.result", { testid: "learn-result", "aria-live": "polite" });
-  const thumbnails = { before: h("canvas.thumbnail", { role: "img" }), after: h("canvas.thumbnail", { role: "img" }) };
+  const thumbnails = { before: h("canvas.thumbnail", { role: "img", hidden: true }), after: h("canvas.thumbnail", { role: "img", hidden: true }) };
   const names = { before: h("span.hint"), after: h("span.hint") };
   const guess = h("p.hint", { testid: "game-score", "aria-live": "polite" });
   const fail = (/** @type {unknown} */ error) =>
@@ -54,6 +54,7 @@ export function learnPanel(bench) {
     pair[side] = picture;
     pair.hidden = hidden;
     names[side].textContent = `${picture.name}, ${picture.height} × ${picture.width}`;
+    thumbnails[side].hidden = false;
     thumbnail(thumbnails[side], picture);
     thumbnails[side].setAttribute("aria-label", `${picture.name}, ${picture.height} × ${picture.width}`);
     result.replaceChildren();

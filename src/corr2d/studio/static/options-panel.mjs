@@ -9,11 +9,11 @@ import { t } from "./text.mjs";
 export function optionsPanel(store) {
   const boundary = select(
     [
-      ["constant", t("constant: one value")],
-      ["edge", t("edge: repeat the last pixel")],
-      ["reflect", t("reflect: mirror at the last pixel")],
-      ["symmetric", t("symmetric: mirror behind it")],
-      ["wrap", t("wrap: the other side")],
+      ["constant", t("constant · one value")],
+      ["edge", t("edge · last pixel repeated")],
+      ["reflect", t("reflect · mirror on the pixel")],
+      ["symmetric", t("symmetric · mirror behind it")],
+      ["wrap", t("wrap · the other side")],
     ],
     { testid: "boundary", onchange: () => store.setOptions({ boundary: boundary.value }) },
   );
@@ -26,7 +26,7 @@ export function optionsPanel(store) {
     },
   });
   const padding = select(
-    [["same", t("same: as large as the picture")], ["valid", t("valid: none")], ["full", t("full: wherever they touch")],
+    [["same", t("same · size of the picture")], ["valid", t("valid · none")], ["full", t("full · wherever they touch")],
       ...[1, 2, 3, 4, 8, 16].map((n) => /** @type {[string, string]} */ ([String(n), `${n}`]))],
     { testid: "padding", onchange: () => store.setOptions({ padding: Number(padding.value) || padding.value }) },
   );

@@ -1,6 +1,6 @@
 // The whole page, put together: one store, two pictures, and what is around them.
 
-import { asApplied, geometry, padded, shape } from "./correlate.mjs";
+import { asApplied, correlate, geometry, padded, shape } from "./correlate.mjs";
 import { Arithmetic } from "./arithmetic.mjs";
 import { chapterPanel } from "./chapter.mjs";
 import { Computer } from "./compute.mjs";
@@ -133,9 +133,9 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     const origin = /** @type {[number, number]} */ ([corner(output.geometry.top, kh), corner(output.geometry.left, kw)]);
     outputView.show({ plane: output, scale, origin, step: options.stride, inside: null });
     drawLegend(legend.strip, scale);
-    legend.low.textContent = short(Number(scale.low.toPrecision(4)), 7);
+    legend.low.textContent = short(Number(scale.low.toPrecision(3)), 7);
     legend.middle.textContent = scale.signed ? "0" : "";
-    legend.high.textContent = short(Number(scale.high.toPrecision(4)), 7);
+    legend.high.textContent = short(Number(scale.high.toPrecision(3)), 7);
     const percent = 100 * scale.beyond;
     outputFacts.textContent = `${output.height} × ${output.width}${percent ? ` · ${percent < 0.1 ? "< 0.1" : percent.toFixed(1)} % ${t("beyond the scale")}` : ""}`;
   }
@@ -205,7 +205,6 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     picture: () => picture,
     learn: async (step) => {
       const before = await pictures.get(step.picture);
-      const { correlate } = await import("./correlate.mjs");
       const after = correlate(before.plane, { weights: step.kernel }, { ...store.state.options });
       const made = { height: after.height, width: after.width, data: after.data };
       const size = step.kernel.length + "x" + step.kernel[0].length;
@@ -274,8 +273,8 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
       ),
     ),
     arithmetic.element,
-    h("div.cards", {}, describePanel(store, ask), responsePanel(store), learn.element, exportPanel(bench, hello.targets), enginePanel(bench)),
   );
+  const cards = h("div.cards", {}, describePanel(store, ask), responsePanel(store), learn.element, exportPanel(bench, hello.targets), enginePanel(bench));
 
   root.classList.add("corr2d-studio");
   root.lang = store.state.language === "zh" ? "zh-Hans" : "en";
@@ -287,7 +286,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
       h("div.row", {}, field(t("Picture"), menu), h("label.button", { tabindex: "-1" }, file, h("span", {}, t("Open…")))),
       h("div.row", {}, h("button", { type: "button", testid: "chapter-start", onclick: () => (store.state.step === null ? chapter.start() : store.set({ step: null })) }, t("Chapter")), tongue),
     ),
-    h("div.bench", {}, h("div.side", {}, kernelPanel(store, hello.presets), optionsPanel(store)), stage),
+    h("div.bench", {}, h("div.side", {}, kernelPanel(store, hello.presets), optionsPanel(store)), stage, cards),
   );
 
   // -- reacting ------------------------------------------------------------------------------------
