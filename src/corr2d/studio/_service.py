@@ -120,12 +120,15 @@ class Service:
         target = str(record.get("target", "numpy"))
         if target not in _targets():
             raise OptionError(f"export target {target!r} is not known; choose {', '.join(_targets())}")
-        kernel = kernel_of(_part(record, "kernel"))
+        boundary = options_of(_part(record, "options"), channels=False)["boundary"]
         try:
-            exported = kernel.export(target)
+            exported = _applied(record).export(target, boundary=boundary, strict=False)
         except Corr2dError as error:  # what a tool cannot hold is an answer, too
             return Reply({"text": "", "warnings": [one_line(error)], "exact": False})
-        return Reply({"text": exported.text, "warnings": list(exported.warnings), "exact": bool(exported.exact)})
+        answer = {"warnings": list(exported.warnings), "exact": bool(exported.exact)}
+        if isinstance(exported.text, bytes):
+            return Reply(answer | {"text": f"({len(exported.text)} bytes: save them)"}, exported.text)
+        return Reply(answer | {"text": exported.text})
 
     # -- the engine ------------------------------------------------------------
 
@@ -170,10 +173,8 @@ class Service:
 
     def _filtered(self, record: dict[str, Any]) -> tuple[Picture, NDArray[Any], Any, float]:
         picture = self.pictures.get(record.get("picture"))
-        kernel = kernel_of(_part(record, "kernel"))
+        kernel = _applied(record)
         options = options_of(_part(record, "options"), channels=picture.pixels.ndim == 3)
-        if record.get("convolve"):
-            kernel = kernel.flip()  # its anchor with it, as convolve2d does
         plan = corr2d.plan(picture.pixels, kernel, **options)
         start = time.perf_counter()
         result = plan(picture.pixels)
@@ -205,6 +206,13 @@ class Service:
                 "seconds": seconds,
             }
         )
+
+
+def _applied(record: dict[str, Any]) -> Kernel:
+    """The kernel of a request as it meets the pixels."""
+    kernel = kernel_of(_part(record, "kernel"))
+    # Turned with its anchor, as convolve2d does it.
+    return kernel.flip() if _part(record, "options").get("convolve") else kernel
 
 
 def _part(record: dict[str, Any], name: str) -> dict[str, Any]:

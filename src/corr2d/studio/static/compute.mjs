@@ -40,6 +40,11 @@ export class Computer {
     if (!this.#busy) this.#next();
   }
 
+  /** Is nothing waiting behind the result that just came? */
+  get idle() {
+    return !this.#waiting;
+  }
+
   close() {
     this.#worker?.terminate();
   }

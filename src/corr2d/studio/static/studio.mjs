@@ -80,6 +80,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
   const inputScale = () => ({ signed: false, low: 0, high: picture?.white ?? 1, dark: isDark() });
 
   const computer = new Computer(makeWorker, (result) => {
+    settle(computer.idle);
     failure.textContent = result.error ?? "";
     outputCanvas.classList.toggle("stale", Boolean(result.error));
     if (!result.output || !picture) return;
@@ -96,8 +97,12 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     performance.clearMarks("corr2d:key");
   }
 
+  /** Does what is shown belong to the state of now? For tests, and for those who script the page. @param {boolean} settled */
+  const settle = (settled) => (root.dataset.settled = String(settled));
+
   function compute() {
     if (!picture) return;
+    settle(false);
     showInput();
     computer.run(picture.plane, store.state.kernel, store.state.options);
   }
@@ -196,7 +201,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     request: async () => {
       if (!picture) throw new Error(t("There is no picture yet."));
       const { kernel, options } = store.state;
-      return { picture: await pictures.id(picture), kernel, options, convolve: options.convolve };
+      return { picture: await pictures.id(picture), kernel, options };
     },
   };
   const learn = learnPanel(bench);

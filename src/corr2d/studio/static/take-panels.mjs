@@ -7,6 +7,11 @@ import { t } from "./text.mjs";
 
 /** @typedef {{store: import("./store.mjs").Store, ask: import("./backend.mjs").Ask, request: () => Promise<any>, output: () => any, address: (() => string) | null}} Bench */
 
+const SUFFIX = /** @type {Record<string, string>} */ ({
+  numpy: "py", scipy: "py", opencv: "py", pytorch: "py", onnx: "onnx", imagemagick: "sh", ffmpeg: "sh", gegl: "sh", vips: "mat",
+  svg: "svg", glsl: "glsl", wgsl: "wgsl", matlab: "m", gmic: "sh", c: "h", json: "json",
+});
+
 /** @param {Bench} bench */
 export function enginePanel({ ask, request, output }) {
   const result = h("div.result", { testid: "engine-result", "aria-live": "polite" });
@@ -61,11 +66,14 @@ export function exportPanel({ store, ask, request, address }, targets) {
     onchange: () => store.set({ target: target.value }),
   });
   let asked = 0;
+  /** @type {string | ArrayBuffer} */ let content = "";
   const update = afterPause(120, async () => {
     const mine = ++asked;
     try {
-      const { record } = await ask("export", { kernel: store.state.kernel, target: store.state.target });
+      const { kernel, options, target: wanted } = store.state;
+      const { record, data } = await ask("export", { kernel, options, target: wanted });
       if (mine !== asked) return;
+      content = data.byteLength ? data : record.text;
       text.textContent = record.text;
       exact.textContent = record.exact ? t("Exact: the tool computes what corr2d computes.") : t("Not exact, because:");
       warnings.replaceChildren(...record.warnings.map((/** @type {string} */ warning) => h("li", {}, warning)));
@@ -78,7 +86,7 @@ export function exportPanel({ store, ask, request, address }, targets) {
   });
   store.listen(({ target: chosen }, changed) => {
     target.value = chosen;
-    if (changed.has("kernel") || changed.has("target")) update();
+    if (["kernel", "options", "target"].some((key) => changed.has(key))) update();
   });
 
   const said = h("p.hint", { "aria-live": "polite" });
@@ -118,7 +126,12 @@ export function exportPanel({ store, ask, request, address }, targets) {
       address && h("button", { type: "button", testid: "share", onclick: copy(address, t("The link is copied.")) }, t("Copy a link to this page")),
     ),
     said,
-    h("div.row.spread", {}, field(t("For another tool"), target), h("button", { type: "button", onclick: copy(() => text.textContent, t("The text is copied.")) }, t("Copy"))),
+    h("div.row.spread", {}, field(t("For another tool"), target), h(
+      "div.row",
+      {},
+      h("button", { type: "button", onclick: copy(() => text.textContent, t("The text is copied.")) }, t("Copy")),
+      h("button", { type: "button", testid: "export-save", onclick: () => save(`kernel.${SUFFIX[store.state.target] ?? "txt"}`, new Blob([content])) }, t("Save")),
+    )),
     text,
     exact,
     warnings,

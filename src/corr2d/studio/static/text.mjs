@@ -102,6 +102,7 @@ export const CHINESE = {
   "Set stride and dilation to 1 first: learning looks for a kernel without them.": "请先把步幅和空洞设为 1：学习时不考虑它们。",
   "Set up again": "恢复本步",
   "Show the whole picture": "显示全图",
+  Save: "保存",
   Size: "大小",
   "Start again": "重新开始",
   Stride: "步幅",
