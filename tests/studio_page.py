@@ -111,12 +111,16 @@ def set_weights(tab, rows):
     settled(tab)
 
 
-def canvas(tab, testid):
-    """The pixels of a canvas, RGB."""
+def canvas(tab, testid, *, drawn=False):
+    """The pixels of a canvas, RGB; of the part that is drawn on, where asked."""
     from PIL import Image
 
     encoded = tab.get_by_test_id(testid).evaluate("canvas => canvas.toDataURL()").partition(",")[2]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA"))
+    if drawn:
+        rows, columns = (np.flatnonzero((pixels[..., 3] > 250).any(axis)) for axis in (1, 0))
+        pixels = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return pixels[..., :3]
 
 
 def said_sum(tab):

@@ -120,6 +120,8 @@ class Service:
         target = str(record.get("target", "numpy"))
         if target not in _targets():
             raise OptionError(f"export target {target!r} is not known; choose {', '.join(_targets())}")
+        if not hasattr(Kernel, "export"):
+            return Reply({"text": "", "warnings": ["this build has no export"], "exact": False})
         boundary = options_of(_part(record, "options"), channels=False)["boundary"]
         try:
             exported = _applied(record).export(target, boundary=boundary, strict=False)
@@ -174,7 +176,12 @@ class Service:
     def _filtered(self, record: dict[str, Any]) -> tuple[Picture, NDArray[Any], Any, float]:
         picture = self.pictures.get(record.get("picture"))
         kernel = _applied(record)
-        options = options_of(_part(record, "options"), channels=picture.pixels.ndim == 3)
+        given = _part(record, "options")
+        options = options_of(given, channels=picture.pixels.ndim == 3)
+        if given.get("convolve") and options["padding"] == "same" and _part(record, "kernel").get("anchor") is None:
+            # convolve2d's: the larger half first, which no anchor says where taps are spread.
+            reach = [options["dilation"] * (taps - 1) for taps in kernel.shape]
+            options["padding"] = tuple((length - length // 2, length // 2) for length in reach)
         plan = corr2d.plan(picture.pixels, kernel, **options)
         start = time.perf_counter()
         result = plan(picture.pixels)
@@ -250,7 +257,7 @@ def _presets() -> list[tuple[str, Kernel]]:
 
 
 def _targets() -> tuple[str, ...]:
-    return _TARGETS if hasattr(Kernel, "export") else ()
+    return _TARGETS
 
 
 _TARGETS = (

@@ -35,14 +35,13 @@ export function sourceIndex(boundary, i, n) {
 /** @param {number} i @param {number} n */
 const modulo = (i, n) => ((i % n) + n) % n;
 
-/** The kernel turned by 180 degrees; its anchor, the default one included, turns with it. @param {Kernel} kernel @returns {Kernel} */
+/** The kernel turned by 180 degrees, and its anchor with it. @param {Kernel} kernel @returns {Kernel} */
 export function turned(kernel) {
   const [kh, kw] = shape(kernel);
-  const [row, column] = kernel.anchor ?? [(kh - 1) >> 1, (kw - 1) >> 1];
   return {
     ...kernel,
     weights: kernel.weights.map((line) => [...line].reverse()).reverse(),
-    anchor: [kh - 1 - row, kw - 1 - column],
+    anchor: kernel.anchor && [kh - 1 - kernel.anchor[0], kw - 1 - kernel.anchor[1]],
   };
 }
 
@@ -56,14 +55,15 @@ export const asApplied = (kernel, options) => (options.convolve ? turned(kernel)
  * One axis: how far it is padded, and how many outputs there are.
  * @param {number} n @param {number} k @param {number | undefined} anchor @param {Options} options
  */
-function axis(n, k, anchor, { padding, stride, dilation }) {
+function axis(n, k, anchor, { padding, stride, dilation, convolve }) {
   const reach = dilation * (k - 1);
   let before = 0;
   let after = 0;
   if (padding === "full") before = after = reach;
   else if (padding === "same") {
-    // Without an anchor, PyTorch's: the smaller half first.
-    before = anchor === undefined ? reach >> 1 : dilation * anchor;
+    // Without an anchor, PyTorch's: the smaller half first; turned with the kernel in a convolution.
+    if (anchor !== undefined) before = dilation * anchor;
+    else before = convolve ? reach - (reach >> 1) : reach >> 1;
     after = reach - before;
   } else if (padding !== "valid") before = after = padding;
   return { before, after, outputs: Math.floor((n + before + after - reach - 1) / stride) + 1 };
