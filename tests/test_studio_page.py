@@ -307,7 +307,7 @@ def test_numbers_appear_near_enough_and_views_move_together(studio):
 
 def test_the_picture_shown_is_the_one_computed(chromium, url):
     """The output canvas against corr2d's result, both brought to 32 × 32 means."""
-    with page(chromium, f"{url}#pixel=0,0") as tab:  # the mark is in the corner
+    with page(chromium, url) as tab:
         tab.get_by_test_id("preset").select_option("gaussian")
         settled(tab)
         tab.wait_for_timeout(100)
@@ -315,7 +315,7 @@ def test_the_picture_shown_is_the_one_computed(chromium, url):
         assert (shown[..., 0] == shown[..., 1]).mean() > 0.99, "a smoothed photograph is gray"
         expected = np.clip(corr2d.corr2d(CAMERAMAN, kernels.gaussian(1), padding="same", boundary="reflect"), 0, 255)
         difference = np.abs(means(shown[..., 0]) - means(expected))
-        assert np.sort(difference.ravel())[-2] < 12
+        assert np.sort(difference.ravel())[-5] < 12, "but for the mark in the middle"
         assert difference.mean() < 1.5
         tab.get_by_test_id("preset").select_option("sobel-x")
         settled(tab)
@@ -354,3 +354,225 @@ def test_a_kernel_that_does_not_fit_is_said(chromium, url):
         settled(tab)
         assert said_sum(tab)[0]
         assert not tab.get_by_text("The kernel covers").is_visible()
+
+
+# -- learning ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A picture, and what a known kernel made of it, as files."""
+    kernel = np.array([[0, 1, 0], [2, -3, 0], [0, 0.5, 1]])
+    before = RNG.integers(0, 256, (60, 70), np.uint8)
+    images.write(tmp_path / "before.png", before)
+    np.save(tmp_path / "after.npy", corr2d.corr2d(before, kernel, padding="same", boundary="reflect"))
+    return tmp_path / "before.png", tmp_path / "after.npy", kernel
+
+
+def test_a_kernel_is_found_from_two_files(studio, pair):
+    """Verdict, weights and error bars; the kernel goes into the editor."""
+    before, after, kernel = pair
+    studio.get_by_test_id("learn-before").set_input_files(before)
+    studio.get_by_test_id("learn-after").set_input_files(after)
+    studio.get_by_test_id("learn-run").click()
+    result = studio.get_by_test_id("learn-result")
+    result.locator("table").wait_for()
+    assert "lsi-exact" in result.inner_text()
+    assert "±" in result.inner_text()
+    studio.get_by_test_id("learn-take").click()
+    np.testing.assert_allclose(weights(studio), kernel, atol=1e-5)
+
+
+def test_descent_takes_the_chapters_steps(chromium, url):
+    """Step by step the weights and losses of gradient descent in NumPy, at the chapter's rate."""
+    with page(chromium, f"{url}#step=6") as tab:
+        step = tab.get_by_test_id("descent-step")
+        tab.wait_for_timeout(200)
+        assert tab.get_by_test_id("descent-rate").input_value() == "0.03"
+        start, losses, end = tab.evaluate(
+            """async () => {
+              const { Descent, statistics, largestRate } = await import("/descent.mjs");
+              const { plane } = await import("/pictures.mjs");
+              const edge = plane(6, 8, (_, x) => (x >= 2 && x < 6 ? 0 : 1));
+              const after = plane(6, 7, (_, x) => (x === 1 ? 1 : x === 5 ? -1 : 0));
+              const found = statistics(edge, after, 1, 2, false, 1);
+              const descent = new Descent(found, 0.03, 3);
+              const start = descent.kernel;
+              descent.run(20);
+              return [start, [...descent.losses, descent.loss, 1 / largestRate(found)], descent.kernel];
+            }"""
+        )
+        x = np.ones((6, 8))
+        x[:, 2:6] = 0
+        y, w = corr2d.corr2d(x, [[1, -1]]), np.array(start)
+        for loss in losses[:20]:
+            error = corr2d.corr2d(x, w, dtype="float64") - y
+            np.testing.assert_allclose(loss, (error**2).sum(), atol=1e-9)
+            w = w - 0.03 * 2 * corr2d.corr2d(x, error, dtype="float64")
+        np.testing.assert_allclose(end, w, atol=1e-9)
+        assert losses[-1] == pytest.approx(30), "the chapter's rate is just below 1/30"
+        for _ in range(3):
+            step.click()
+        assert "step 3" in tab.get_by_test_id("descent-state").inner_text()
+        tab.get_by_test_id("descent-run").click()
+        tab.get_by_test_id("descent-state").filter(has_text="step 20 ·").wait_for()
+        tab.wait_for_timeout(200)
+        assert "step 20 ·" in tab.get_by_test_id("descent-state").inner_text(), "it stops where the chapter stops"
+        assert tab.locator(".curve polyline").count() == 1
+
+
+def test_the_game_can_be_won(studio):
+    """A kernel is hidden, found by least squares, and put into the editor: the pictures are the same."""
+    studio.get_by_test_id("learn-game").click()
+    studio.get_by_test_id("game-score").filter(has_text="Yours is off by").wait_for()
+    studio.get_by_test_id("learn-size").select_option("3x3")
+    studio.get_by_test_id("learn-run").click()
+    studio.get_by_test_id("learn-take").click()
+    found = np.rint(weights(studio))
+    set_weights(studio, found)
+    studio.get_by_test_id("game-score").filter(has_text="Found").wait_for()
+    assert np.abs(found).max() <= 2
+
+
+# -- taking along ------------------------------------------------------------------------------------
+
+
+def test_every_export_is_the_packages(studio):
+    """The text for each tool is what Kernel.export writes."""
+    targets = studio.get_by_test_id("export-target").evaluate("menu => [...menu.options].map(o => o.value)")
+    assert len(targets) == 17
+    for target in targets:
+        studio.get_by_test_id("export-target").select_option(target)
+        try:
+            expected = kernels.sobel(1).export(target, boundary="reflect", strict=False).text
+        except corr2d.Corr2dError as refusal:
+            studio.get_by_test_id("export-warnings").filter(has_text=str(refusal)[:30]).wait_for()
+            continue
+        if isinstance(expected, bytes):
+            expected = f"({len(expected)} bytes"
+        first = expected.strip().splitlines()[0]
+        studio.get_by_test_id("export-text").filter(has_text=first).wait_for()
+        if not first.startswith("("):
+            assert studio.get_by_test_id("export-text").text_content() == expected
+
+
+def test_downloads_hold_what_is_seen(studio, tmp_path):
+    """PNG and 16-bit TIFF of the full picture, and the kernel, bit for bit."""
+    set_weights(studio, np.full((3, 3), 1 / 9))
+    for format in ("png", "tif", "json"):
+        with studio.expect_download() as waiting:
+            studio.get_by_test_id(f"download-{format}").click()
+        waiting.value.save_as(tmp_path / f"it.{format}")
+    exact = corr2d.corr2d(CAMERAMAN, np.full((3, 3), 1 / 9), padding="same", boundary="reflect", dtype="float64")
+    png, tif = (images.read(tmp_path / name).pixels for name in ("it.png", "it.tif"))
+    assert (png.dtype, tif.dtype) == (np.uint8, np.uint16)
+    assert np.abs(png - exact).max() <= 0.501
+    assert np.abs(tif / 257 - exact).max() <= 0.501 / 257 + 1e-4
+    assert corr2d.Kernel.load(tmp_path / "it.json") == corr2d.Kernel(np.full((3, 3), 1 / 9))
+
+
+def test_a_link_shows_the_same(chromium, url):
+    """What the address says is what another page shows; nonsense in it is ignored."""
+    with page(chromium, url) as tab:
+        set_weights(tab, [[1, -2.5], [0.125, 1e-3]])
+        tab.get_by_test_id("boundary").select_option("wrap")
+        tab.get_by_test_id("stride").select_option("2")
+        tab.get_by_text("Convolution", exact=True).click()
+        tab.get_by_test_id("picture").select_option("made:rings")
+        tab.wait_for_timeout(600)
+        link, sum_here = tab.url, said_sum(tab)
+    with page(chromium, link) as tab:
+        np.testing.assert_array_equal(weights(tab), [[1, -2.5], [0.125, 1e-3]])
+        assert tab.get_by_test_id("boundary").input_value() == "wrap"
+        assert tab.get_by_test_id("picture").input_value() == "made:rings"
+        assert said_sum(tab) == sum_here
+    with page(chromium, f"{url}#k=1,x;2&boundary=../etc&stride=-3&picture=made:nowhere&pixel=a,b&step=999&anchor=9,9") as tab:
+        np.testing.assert_array_equal(weights(tab), kernels.sobel(1).weights)
+        assert tab.get_by_test_id("boundary").input_value() == "reflect"
+
+
+def test_the_engine_answers_with_plan_and_time(studio):
+    """On the whole picture; page and engine agree."""
+    studio.get_by_test_id("engine-run").click()
+    result = studio.get_by_test_id("engine-result")
+    result.locator("pre").wait_for()
+    text = result.inner_text()
+    assert re.search(r"[\d.]+ ms", text)
+    assert "▸" in text
+    assert "512 × 512" in text
+    assert re.search(r"Largest difference to this page: 0\.", text)
+
+
+# -- the chapter -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_chapter_from_end_to_end(chromium, url, language):
+    """Each step sets the page up; the sums it shows are those of the chapter's kernels, by corr2d."""
+    with page(chromium, f"{url}#language={language}") as tab:
+        tab.get_by_test_id("chapter-start").click()
+        steps = tab.evaluate("import('/chapter-steps.mjs').then(m => m.STEPS)")
+        pictures = {}
+        titles = []
+        for number, step in enumerate(steps):
+            settled(tab)
+            tab.wait_for_timeout(80)
+            chapter = tab.get_by_test_id("chapter")
+            titles.append(chapter.locator("h2").inner_text())
+            assert f"{number + 1} / {len(steps)}" in chapter.inner_text()
+            if step["picture"] not in pictures:
+                pictures[step["picture"]] = CAMERAMAN if step["picture"] == "0" else np.array(
+                    tab.evaluate(
+                        "async (key) => { const { Pictures } = await import('/pictures.mjs'); const { plane: p } = await new Pictures().get(key);"
+                        " return Array.from({ length: p.height }, (_, y) => [...p.data.slice(y * p.width, (y + 1) * p.width)]); }",
+                        step["picture"],
+                    )
+                )
+            options = {"padding": "valid"} | step.get("options", {})
+            expected = corr2d.corr2d(pictures[step["picture"]], step["kernel"], **options)
+            assert said_sum(tab) == (tuple(step["pixel"]), pytest.approx(expected[tuple(step["pixel"])], abs=1e-6))
+            if number + 1 < len(steps):
+                tab.get_by_test_id("chapter-next").click()
+        assert titles == [step["title"][language] for step in steps]
+        assert tab.get_by_test_id("chapter-next").is_disabled()
+        assert tab.locator("#studio").get_attribute("lang") == ("zh-Hans" if language == "zh" else "en")
+
+
+def test_the_chapters_first_outputs(chromium, url):
+    """19 25 37 43, and the column of ones and of minus ones."""
+    for step, picture, expected in ((1, (2, 2), [[19, 25], [37, 43]]), (2, (6, 7), [[0, 1, 0, 0, 0, -1, 0]] * 6)):
+        with page(chromium, f"{url}") as tab:
+            tab.get_by_test_id("chapter-start").click()
+            for _ in range(step - 1):
+                tab.get_by_test_id("chapter-next").click()
+            settled(tab)
+            tab.get_by_test_id("image-output").focus()
+            seen = np.full(picture, np.nan)
+            for _ in range(picture[0] + picture[1]):
+                tab.keyboard.press("ArrowUp")
+                tab.keyboard.press("ArrowLeft")
+            for y in range(picture[0]):
+                for _ in range(picture[1]):
+                    at, value = said_sum(tab)
+                    seen[at] = value
+                    tab.keyboard.press("ArrowRight")
+                for _ in range(picture[1]):
+                    tab.keyboard.press("ArrowLeft")
+                tab.keyboard.press("ArrowDown")
+            np.testing.assert_array_equal(seen, expected)
+
+
+def test_every_word_has_its_chinese():
+    """Each text that the page may show is in the dictionary, and nothing else is."""
+    from importlib import resources
+
+    folder = resources.files("corr2d.studio") / "static"
+    sources = {f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".mjs")}
+    used = set()
+    for source in sources.values():
+        used |= {json.loads(f'"{text}"') for text in re.findall(r'\bt\("((?:[^"\\]|\\.)*)"\)', source)}
+    dictionary = sources["text.mjs"].partition("CHINESE = {")[2]
+    known = {a or b for a, b in re.findall(r'^  (?:"((?:[^"\\]|\\.)*)"|(\w+)): "', dictionary, re.MULTILINE)}
+    made = set(re.findall(r'name: "([^"]+)"', sources["pictures.mjs"])) - {"0 … 8"}
+    assert used - known == set()
+    assert known - used - made == set()

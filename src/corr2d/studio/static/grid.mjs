@@ -170,6 +170,8 @@ export class Grid {
       if (start?.moved) this.store.settle();
       start = null;
     };
+    // A selected text that is dragged would begin a drag of its own, and end this one.
+    cell.addEventListener("dragstart", (event) => event.preventDefault());
     cell.addEventListener("pointerup", end);
     cell.addEventListener("pointercancel", end);
   }
