@@ -17,17 +17,8 @@ _AS_IS = "correlation, the kernel as it is"
 _PIXELS = "results are cut to the range of the file's samples"
 
 
-def _warn_of_lost_signs(request: Request) -> None:
-    """A file of unsigned samples keeps half of an edge."""
-    if request.weights.sum() <= 0 >= request.bias:
-        request.notes.append(
-            f"about half of what this kernel gives is negative, and {request.target} cuts it off at 0: "
-            "to see it, give the kernel a bias, as in Kernel(kernel, bias=128)"
-        )
-
-
 def _imagemagick(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     (kh, kw), (row, column) = request.kernel.shape, request.anchor
     percent = f"{request.bias / 255 * 100:.15g}%"
     facts = request.facts(
@@ -44,7 +35,7 @@ def _imagemagick(request: Request) -> str:
 
 
 def _gegl(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     weights = request.centred()
     if max(weights.shape) > 5:
         raise OptionError(
@@ -81,7 +72,7 @@ def _gegl(request: Request) -> str:
 
 
 def _gmic(request: Request) -> str:
-    _warn_of_lost_signs(request)
+    request.warn_of_lost_signs()
     request.single()
     weights = request.centred()
     facts = request.facts(
@@ -90,8 +81,8 @@ def _gmic(request: Request) -> str:
         numbers="float (32 bits); results are rounded and cut to 0 to 255",
     )
     kernel = rows(weights, between=",", rows_between=";")
-    return f"""{comment(facts, "# ")}gmic in.png "({kernel})" "correlate[0] [1],{request.border}" keep[0] \\
-  "add {number(request.bias)}" cut 0,255 round output out.png
+    return f"""{comment(facts, "# ")}gmic in.png "({kernel})" correlate[0] [1],{request.border} keep[0] \\
+  add {number(request.bias)} cut 0,255 round output out.png
 """
 
 
@@ -121,9 +112,10 @@ def _imagej(request: Request) -> str:
         divisor="1 (no 'normalize')",
         numbers="float (32 bits): the image is made 32-bit first, so that no result is cut off",
     )
+    text = rows(weights, rows_between="\\n") + "\\n"
     bias = f'run("Add...", "value={number(request.bias)}");\n' if request.bias else ""
     return f"""{comment(facts, "// ")}run("32-bit");
-run("Convolve...", "text1=[{rows(weights, rows_between="\\n")}\\n]");
+run("Convolve...", "text1=[{text}]");
 {bias}"""
 
 

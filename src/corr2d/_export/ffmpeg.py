@@ -18,8 +18,10 @@ from .request import Request, Target, comment, number
 __all__ = ["FFMPEG", "whole_numbers"]
 
 _LARGEST_SUM = (2**31 - 1) // 255  # of whole weights: ffmpeg adds up 8-bit samples in an int
-_MOST_TAPS = 1024  # of an expression
-_TRIED = 2**17  # denominators, from 1 and up to the largest possible
+_MOST_TAPS = 1024  # of an expression, which takes a second to read then
+_LONGEST_SIDE = 64  # of one: sums nest, and ffmpeg's reader has a depth of about 90
+_TRIED = 2**15  # denominators, from 1 on, and as many up to the largest possible
+_EXACT = 4e-16  # fractions that are exact on paper are off by this much
 _TOLERANCE = 0.01  # grey levels; a hundredth of what rounding the result costs
 
 
@@ -40,26 +42,31 @@ def whole_numbers(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], floa
         return np.zeros(weights.shape, np.int64), 1.0
     ratios = weights / largest
     most = int(_LARGEST_SUM / np.abs(ratios).sum())
-    candidates = np.unique(np.r_[1 : min(most, _TRIED) + 1, max(1, most - _TRIED) : most + 1])
-    error = np.zeros(len(candidates))
-    for ratio in np.unique(np.abs(ratios)):
-        scaled = ratio * candidates
-        error = np.maximum(error, np.abs(np.rint(scaled) - scaled) / candidates)
-    # Fractions that are exact on paper are off by rounding here.
-    best = int(candidates[np.argmax(error <= error.min() + 4e-16)])
+    found = [_best(ratios, range(1, min(most, _TRIED) + 1))]
+    if found[0][0] > _EXACT:
+        found.append(_best(ratios, range(max(1, most - _TRIED), most + 1)))
+    best = min(found)[1]
     numerators = np.rint(ratios * best).astype(np.int64)
     return numerators, largest / best
+
+
+def _best(ratios: NDArray[np.float64], candidates: range) -> tuple[float, int]:
+    """The smallest largest error, and the first denominator that has it."""
+    denominators = np.arange(candidates.start, candidates.stop)
+    error = np.zeros(len(denominators))
+    for ratio in np.unique(np.abs(ratios)):
+        scaled = ratio * denominators
+        np.maximum(error, np.abs(np.rint(scaled) - scaled), out=error)
+    error /= denominators
+    least = error.min()
+    return float(least), int(denominators[np.argmax(error <= least + _EXACT)])
 
 
 def _ffmpeg(request: Request) -> str:
     fast = _convolution(request) if request.boundary == "reflect" and request.bias >= 0 else None
     facts, filters = fast or _expression(request)
-    if request.weights.sum() <= 0 >= request.bias:
-        request.notes.append(
-            "about half of what this kernel gives is negative, and ffmpeg cuts it off at 0: "
-            "to see it, give the kernel a bias, as in Kernel(kernel, bias=128)"
-        )
-    return f'{comment(facts, "# ")}ffmpeg -i in.png -vf "format=gbrp,{filters}" out.png\n'
+    request.warn_of_lost_signs()
+    return f'{comment(facts, "# ")}ffmpeg -y -i in.png -vf "format=gbrp,{filters}" out.png\n'
 
 
 def _convolution(request: Request) -> tuple[list[str], str] | None:
@@ -72,35 +79,35 @@ def _convolution(request: Request) -> tuple[list[str], str] | None:
         weights = np.pad(weights, (((side - high) // 2,) * 2, ((side - wide) // 2,) * 2))
     else:
         return None
-    numerators, factor = whole_numbers(weights)
+    numerators, _ = whole_numbers(weights)
     total = int(numerators.sum())
-    forced = 1 / total if total > 0 else 1.0  # what old versions divide by
-    if total < 0 or abs(forced - factor) > 1e-6 * factor:
-        if total or not np.array_equal(weights, np.rint(weights)):
+    if total <= 0:  # edges: there, every version multiplies by 1
+        numerators, total = np.rint(weights).astype(np.int64), 1
+        if numerators.sum() or np.abs(weights).sum() > _LARGEST_SUM:
             return None
-        numerators, forced = np.rint(weights).astype(np.int64), 1.0
-    error = 255 * float(np.abs(numerators * forced - weights).sum())
+    factor = 1 / total
+    error = 255 * float(np.abs(numerators * factor - weights).sum())
     if error > _TOLERANCE:
         return None
     facts = request.facts(
         orientation="correlation, the kernel as it is",
         anchor=f"the middle of {'x'.join(map(str, weights.shape))} (zeros around the kernel put it there)",
-        divisor=f"{number(1 / forced)} (rdiv={forced!r})",
+        divisor=f"{total} (rdiv={factor!r})",
         numbers=f"whole numbers, off by at most {error:.1g} grey levels in all; 8-bit RGB, results are cut to 0 to 255",
     )
     matrix = " ".join(map(str, numerators.ravel().tolist()))
     planes = ":".join(
-        f"{plane}m='{matrix}':{plane}mode={mode}:{plane}rdiv={forced!r}:{plane}bias={number(request.bias)}" for plane in range(3)
+        f"{plane}m='{matrix}':{plane}mode={mode}:{plane}rdiv={factor!r}:{plane}bias={number(request.bias)}" for plane in range(3)
     )
     return facts, f"convolution={planes}"
 
 
 def _expression(request: Request) -> tuple[list[str], str]:
     taps = int(np.count_nonzero(request.weights))
-    if taps > _MOST_TAPS:
+    if taps > _MOST_TAPS or max(request.kernel.shape) > _LONGEST_SIDE:
         raise OptionError(
-            f"ffmpeg's convolution filter cannot express this kernel, and {taps} weights are too many for an "
-            f"expression, which takes {_MOST_TAPS}; filter twice with smaller kernels"
+            f"ffmpeg takes this kernel as an expression only, of up to {_MOST_TAPS} weights and {_LONGEST_SIDE} a side; "
+            f"it has {taps} in {' x '.join(map(str, request.kernel.shape))}: filter twice with smaller kernels"
         )
     facts = request.facts(
         orientation="correlation, the kernel as it is",
@@ -118,12 +125,11 @@ def _expression(request: Request) -> tuple[list[str], str]:
         return tap
 
     def channel(plane: str) -> str:
-        terms = [
-            term(i - up, j - left, weight, plane)
-            for (i, j), weight in np.ndenumerate(request.weights)
-            if weight
-        ]
-        total = "+".join([*terms, number(request.bias)]).replace("+-", "-")
+        lines = (
+            "+".join(term(i - up, j - left, weight, plane) for j, weight in enumerate(line) if weight)
+            for i, line in enumerate(request.weights.tolist())
+        )
+        total = "+".join([*(f"({line})" for line in lines if line), number(request.bias)]).replace("+-", "-")
         return f"{plane}='clip(floor({total}+0.5),0,255)'"
 
     # "nearest": what lies between pixels is not asked for, and bilinear reading never reaches the last.

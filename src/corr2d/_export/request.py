@@ -70,6 +70,14 @@ class Request:
             raise OptionError(f"{reason}; strict=False writes the nearest thing: {error}")
         self.losses.append(f"{reason}: {error}")
 
+    def warn_of_lost_signs(self) -> None:
+        """For targets that write pictures: a file of unsigned samples keeps half of an edge."""
+        if self.weights.sum() <= 0 >= self.bias:
+            self.notes.append(
+                f"about half of what this kernel gives is negative, and {self.target} cuts it off at 0: "
+                "to see it, give the kernel a bias, as in Kernel(kernel, bias=128)"
+            )
+
     # -- the kernel as targets want it -----------------------------------------
 
     @property

@@ -16,6 +16,7 @@ import corr2d
 from .. import _samples, images
 from .._errors import Corr2dError, OptionError
 from .._files import one_line
+from ..export import TARGETS
 from ..images import Image
 from ..kernel import Kernel
 from ..kernel_text import PRESETS, parse_kernel
@@ -91,7 +92,7 @@ class Service:
                 "version": corr2d.__version__,
                 "picture": self.pictures.first.to_dict(),
                 "presets": [_kernel_record(name, kernel) for name, kernel in _presets()],
-                "targets": list(_targets()),
+                "targets": list(TARGETS),
                 "threads": corr2d.get_threads(),
             }
         )
@@ -118,11 +119,9 @@ class Service:
 
     def _export(self, record: dict[str, Any], data: bytes) -> Reply:
         target = str(record.get("target", "numpy"))
-        if target not in _targets():
-            raise OptionError(f"export target {target!r} is not known; choose {', '.join(_targets())}")
-        if not hasattr(Kernel, "export"):
-            return Reply({"text": "", "warnings": ["this build has no export"], "exact": False})
         boundary = options_of(_part(record, "options"), channels=False)["boundary"]
+        if target == "json":
+            boundary = None  # a kernel file holds no boundary
         try:
             exported = _applied(record).export(target, boundary=boundary, strict=False)
         except Corr2dError as error:  # what a tool cannot hold is an answer, too
@@ -254,13 +253,3 @@ def _presets() -> list[tuple[str, Kernel]]:
         if kernel.ndim == 2 and max(kernel.shape) <= GRID:
             found.append((name, kernel))
     return found
-
-
-def _targets() -> tuple[str, ...]:
-    return _TARGETS
-
-
-_TARGETS = (
-    "numpy", "scipy", "opencv", "pytorch", "onnx", "imagemagick", "ffmpeg", "gegl", "vips", "svg", "glsl", "wgsl",
-    "imagej", "matlab", "gmic", "c", "json",
-)  # fmt: skip
