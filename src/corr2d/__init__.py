@@ -22,6 +22,7 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelStudio",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -42,6 +43,7 @@ __all__ = [
 
 _LAZY = {
     "Kernel": ("kernel", "Kernel"),
+    "KernelStudio": ("studio._widget", "KernelStudio"),
     "as_linear_operator": ("matrix", "as_linear_operator"),
     "as_matrix": ("matrix", "as_matrix"),
     "describe": ("_describe", "describe"),
