@@ -92,7 +92,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse)
+           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse, int across)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -154,6 +154,10 @@ public:
             list_taps(dense, sparse);
         } else if (kh > 15 || !(group == kh || (group < kh && (group == 1 || group == 2 || group == 4 || group == 5)))) {
             throw std::invalid_argument("no block for this group of kernel rows");
+        } else if (across) {
+            if (mixing || kh < 3 || std::abs(across) != 1) throw std::invalid_argument("no such mirror image");
+            across_ = across;
+            abs_sum_ = std::max(abs_sum_, 2.0);  // two pixels are added before a weight comes
         }
     }
 
@@ -169,6 +173,7 @@ public:
         job.accumulator = accumulator_;
         job.boundary = boundary_;
         job.group = group_;
+        job.across = across_;
         job.transform = transform_;
         if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
         job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
@@ -381,6 +386,7 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_, ranks_ = 0;
+    int across_ = 0;
     Store dense_, column_, row_, listed_, twiddles_;
     Memory spectrum_;
     std::vector<Tap> taps_;
@@ -420,11 +426,11 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool, int>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
-             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"))
+             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"), nb::arg("across"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
              nb::arg("stream_bytes"));
     if (!add_recall(m.ptr())) throw nb::python_error();

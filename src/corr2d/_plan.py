@@ -137,6 +137,8 @@ class Plan:
             facts.append(f"rank 1 (residual {self.facts.residual:.0e})")
         elif self.facts.terms:
             facts.append(f"rank {len(self.facts.terms[0])} (residual {self.facts.terms_residual:.0e})")
+        if self.facts.mirror:
+            facts.append("its own mirror image left to right" + (", negated" if self.facts.mirror < 0 else ""))
         if self.facts.integer:
             facts.append("integer")
         lines = [

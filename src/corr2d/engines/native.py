@@ -22,6 +22,7 @@ from .accuracy import (
     chain_for,
     chain_length,
     direct_roundings,
+    fold_columns,
     mixes,
     pairwise_roundings,
     rows_in_group,
@@ -50,6 +51,7 @@ class Recipe:
     box: bool = False  # one weight
     taps: bool = False  # one sum of all taps, in chains
     sparse: bool = False  # ... leave zero taps out of the list of taps
+    across: int = 0  # direct: the sign by which mirrored columns are added before they are multiplied; 0: they are not
 
 
 class _Native:
@@ -98,7 +100,7 @@ class _Native:
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row,
             recipe.accumulator, int(problem.boundary), tuple(pad[0] for pad in problem.pads), problem.stride,
             problem.dilation, np.array(fill, dtype=float), np.array(bias, dtype=float), recipe.group, recipe.transform,
-            recipe.rounding, recipe.places, recipe.box, recipe.taps, recipe.sparse,
+            recipe.rounding, recipe.places, recipe.box, recipe.taps, recipe.sparse, recipe.across,
         )  # fmt: skip
 
     def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
@@ -127,7 +129,7 @@ class _Native:
 
 
 class Direct(_Native):
-    """Every tap of every output, register-blocked (native/direct.hpp)."""
+    """Every tap of every output, register-blocked; mirrored columns are added first (native/direct.hpp)."""
 
     method = "direct"
 
@@ -136,15 +138,31 @@ class Direct(_Native):
 
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
-            return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places)
+            return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places, across=self._across(problem, facts))
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
         spare = 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
+        if across := self._across(problem, facts):
+            folded = fold_columns(facts.weights)
+            if group := rows_in_group(folded, 1, spare + 1):
+                code = accumulator(problem, facts, direct_roundings(folded, 1, group) + spare + 1)
+                return Recipe(code, group, across=across if code != I128 else 0)
         group = rows_in_group(facts.weights, inputs, spare)
         if group:
             return Recipe(accumulator(problem, facts, direct_roundings(facts.weights, inputs, group) + spare), group)
         taps = inputs * math.prod(problem.kernel_size)
         return Recipe(accumulator(problem, facts, pairwise_roundings(taps) + spare), chain_length(taps), taps=True)
+
+    @staticmethod
+    def _across(problem: Problem, facts: KernelFacts) -> int:
+        """The sign of the kernel's mirror image left to right, where using it was measured to pay.
+
+        From 12 taps on: 3 x 3 lose up to 7 %, 5 x 5 gain 11 %, 7 x 7 26 %, 9 x 9 40 %; and not in few rows,
+        for what is added first is shared by the kernel's rows.
+        """
+        kh, kw = problem.kernel_size
+        pays = kh >= 3 and kw >= 2 and kh * kw >= 12 and problem.stride == (1, 1)
+        return facts.mirror if pays and facts.finite and not mixes(problem, facts) else 0
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         recipe = self._recipe(problem, facts)
@@ -156,7 +174,9 @@ class Direct(_Native):
         if recipe.taps:
             return self._arithmetic(problem, inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
         # Blocks set each group aside; where the rows are strided they share no loads.
-        taps = inputs * (kh * kw + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
+        pairs = kw // 2 if recipe.across else 0
+        products = kh * (kw - pairs) + pairs * (kh + 5) / 6  # six rows of output share what is added first
+        taps = inputs * (products + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate)
 
