@@ -109,6 +109,7 @@ struct Job {
     i64 planes;                   // independent planes (mixing: images)
     bool (*stopped)();            // asked between strips: is the result still wanted?
     bool stream;                  // bypass the cache when writing
+    bool add;                     // fft: results are added to what the output holds
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
     i64 band_rows, bands;

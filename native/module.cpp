@@ -161,17 +161,20 @@ public:
         }
     }
 
-    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
+    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes, bool add) const {
         Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
-        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes);
+        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes, add);
     }
 
-    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes) const {
+    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes, bool add = false) const {
         Call call;
         Job& job = call.job;
         job.method = method_;
         job.accumulator = accumulator_;
         job.boundary = boundary_;
+        job.add = add;
+        if (add && (method_ != Method::fft || out.dtype != (accumulator_ == Accumulator::f32 ? DType::f32 : DType::f64)))
+            throw std::invalid_argument("only sums in out's own type are added to it");
         job.group = group_;
         job.across = across_;
         job.transform = transform_;
@@ -432,7 +435,7 @@ NB_MODULE(_native, m) {
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
              nb::arg("box"), nb::arg("taps"), nb::arg("sparse"), nb::arg("across"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
-             nb::arg("stream_bytes"));
+             nb::arg("stream_bytes"), nb::arg("add") = false);
     if (!add_recall(m.ptr())) throw nb::python_error();
     m.def("isa", [] { return std::string(chosen_isa()->name); });
     m.def("available_isas", [] {

@@ -18,11 +18,10 @@ from .._analysis import KernelFacts
 from .._boundary import Boundary, source_indices
 from .._cost import Machine
 from .._problem import Problem
+from .transform import too_far
 
 # Memory for tiles and spectra, of the 64 MB that a call may use beside its arrays.
 BUDGET = 40 << 20
-# Kernels that reach further are not for the compiled transform.
-LARGEST_COMPILED = 768
 # Integer results are rounded to integers; that is exact while the error is below one half.
 EXACT = 2.0**44
 
@@ -33,7 +32,7 @@ class FFT:
     engine = method = "fft"
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
-        if not (problem.channels or problem.complex_result or max(problem.span) >= LARGEST_COMPILED):
+        if not (problem.channels or problem.complex_result or too_far(problem, facts)):
             return "the compiled transform takes this"
         if not facts.finite:
             return "the kernel has weights that are not finite"
