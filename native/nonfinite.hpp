@@ -70,9 +70,9 @@ static bool may_overflow(const Tile<T>& t, i64 y, i64 R) {
     return static_cast<double>(peak) * job.weights.abs_sum >= (sizeof(T) == 4 ? 3e38 : 1.7e308);
 }
 
-// Outputs whose sum is not finite, once more in double and weights first: a partial sum may have
-// left its range where the result does not. (Infinite and NaN pixels give the same again.) The windows
-// begin at table row `top`.
+// Outputs whose sum is not finite (of channel o of all banks), once more in double and weights first: a
+// partial sum may have left its range where the result does not. (Infinite and NaN pixels give the same
+// again.) The windows begin at table row `top`.
 template <class T>
 static void widen(const Tile<T>& t, i64 o, i64 top, T* sums, i64 n) {
     const Job& job = t.job;

@@ -18,6 +18,7 @@ from corr2d import _demo, _samples, cli, images, kernels
 from corr2d._errors import OptionError
 from corr2d.images import Image
 from corr2d.kernel import Kernel
+from corr2d.kernel_text import parse_kernel
 
 pytest.importorskip("PIL.Image", reason="image files need pillow")
 pytest.importorskip("tifffile", reason="TIFF needs tifffile")
@@ -56,7 +57,7 @@ def put(name, pixels, alpha=None, **rest):
 def test_npy_gets_what_the_function_returns(run, text):
     put("a.png", RGB)
     assert run("apply", "a.png", "b.npy", "-k", text) == (0, "", "")
-    expected = corr2d.corr2d(RGB, cli.parse_kernel(text), channel_axis=-1, **SAME)
+    expected = corr2d.corr2d(RGB, parse_kernel(text), channel_axis=-1, **SAME)
     np.testing.assert_array_equal(np.load("b.npy"), expected)
 
 
@@ -195,7 +196,7 @@ def test_zero_gain_is_shown_around_mid_grey_and_said(run, dtype, middle, room, t
     put("a.png", pixels)
     status, out, err = run("apply", "a.png", "b.png", "-k", text)
     assert (status, out) == (0, "")
-    value = corr2d.corr2d(pixels, cli.parse_kernel(text), **SAME).astype(float)
+    value = corr2d.corr2d(pixels, parse_kernel(text), **SAME).astype(float)
     scale = room / np.abs(value).max()
     shown = images.read("b.png").pixels
     np.testing.assert_array_equal(shown, np.rint(middle + scale * value).astype(dtype))

@@ -28,6 +28,7 @@ __all__ = ["Kernel"]
 _FORMAT = "corr2d-kernel"
 _VERSION = 1
 _LARGEST_FILE = 64 * 2**20  # bytes; a megapixel kernel fits, a mistaken video does not
+_LONGEST_SOURCE = 300  # characters
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -50,6 +51,9 @@ class Kernel:
     name : str, default ""
         A label. It takes no part in comparisons, and kernels made from this one
         are not called the same.
+    source : str, default ""
+        Where the weights come from: the call that designed them, or a note of yours.
+        Kept in files and carried through the algebra; it takes no part in comparisons.
 
     Attributes
     ----------
@@ -88,17 +92,18 @@ class Kernel:
     anchor: tuple[int, int] | None = field(default=None, kw_only=True)
     bias: float | complex = field(default=0.0, kw_only=True)
     name: str = field(default="", kw_only=True)
+    source: str = field(default="", kw_only=True)
 
     # NumPy's scalars and arrays then leave `np.float64(2) * kernel` to __rmul__.
     __array_priority__ = 1000
 
     def __post_init__(self) -> None:
         given = self.weights
-        anchor, bias, name = self.anchor, self.bias, self.name
+        anchor, bias, name, source = self.anchor, self.bias, self.name, self.source
         if isinstance(given, Kernel):
             anchor = given.anchor if anchor is None else anchor
             bias = bias or given.bias
-            name = name or given.name
+            name, source = name or given.name, source or given.source
         weights = _weights(given)
         # Bytes back the array: not even setflags(write=True) makes it writable.
         frozen = np.frombuffer(weights.tobytes(), weights.dtype).reshape(weights.shape)
@@ -106,9 +111,10 @@ class Kernel:
         put("weights", frozen)
         put("anchor", _anchor(anchor, weights.shape))
         put("bias", _bias(bias, weights.dtype))
-        if not isinstance(name, str):
-            raise DTypeError(f"a kernel's name is a str; got {type(name).__name__}")
-        put("name", name)
+        for label, text in (("name", name), ("source", source)):
+            if not isinstance(text, str):
+                raise DTypeError(f"a kernel's {label} is a str; got {type(text).__name__}")
+            put(label, text)
 
     # -- as an array ---------------------------------------------------------
 
@@ -139,7 +145,7 @@ class Kernel:
         (2, 0)
         """
         anchor = None if self.anchor is None else self.anchor[::-1]
-        return replace(self, weights=self.weights.swapaxes(-1, -2), anchor=anchor, name="")
+        return replace(self, weights=self.weights.swapaxes(-1, -2), anchor=anchor, name="", source=self._derived("{}.T"))
 
     def flip(self) -> "Kernel":
         """The kernel turned by 180 degrees, its anchor with it.
@@ -159,7 +165,7 @@ class Kernel:
         row, column = self._tap
         turned = (kh - 1 - row, kw - 1 - column)
         anchor = None if self.anchor is None and turned == self._tap else turned
-        return replace(self, weights=self.weights[..., ::-1, ::-1], anchor=anchor, name="")
+        return replace(self, weights=self.weights[..., ::-1, ::-1], anchor=anchor, name="", source=self._derived("{}.flip()"))
 
     # -- algebra -------------------------------------------------------------
 
@@ -187,6 +193,7 @@ class Kernel:
             anchor=None if implied else taps,
             bias=_compose_bias(self, other),
             name=f"{self.name} @ {other.name}" if self.name and other.name else "",
+            source=self._derived(f"{{}} @ {_bracketed(other.source)}") if other.source else "",
         )
 
     def __rmatmul__(self, other: object) -> "Kernel":
@@ -198,7 +205,7 @@ class Kernel:
         # Complex weights are conjugated when they are applied; the bias is not.
         bias = self.bias * (factor if isinstance(factor, Real) else np.conj(factor))
         with np.errstate(all="ignore"):  # the constructor refuses what is not finite
-            return replace(self, weights=self.weights * factor, bias=bias, name="")
+            return replace(self, weights=self.weights * factor, bias=bias, name="", source=self._derived(f"{factor!r} * {{}}"))
 
     __rmul__ = __mul__
 
@@ -210,10 +217,10 @@ class Kernel:
         # Not `self * (1 / divisor)`: k / 9 must be the correctly rounded quotient.
         bias = self.bias / (divisor if isinstance(divisor, Real) else np.conj(divisor))
         with np.errstate(all="ignore"):
-            return replace(self, weights=self.weights / divisor, bias=bias, name="")
+            return replace(self, weights=self.weights / divisor, bias=bias, name="", source=self._derived(f"{{}} / {divisor!r}"))
 
     def __neg__(self) -> "Kernel":
-        return replace(self, weights=-self.weights, bias=-self.bias, name="")
+        return replace(self, weights=-self.weights, bias=-self.bias, name="", source=self._derived("-{}"))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Kernel):
@@ -227,6 +234,11 @@ class Kernel:
         # Adding 0.0 turns -0.0, which equals 0.0, into the same bytes.
         weights = (self.weights + 0.0).tobytes()
         return self.shape, self.dtype.str, weights, self._tap, self.bias
+
+    def _derived(self, how: str) -> str:
+        """The source of a kernel that is made from this one; nothing where it would become a story."""
+        source = how.format(_bracketed(self.source))
+        return source if self.source and len(source) <= _LONGEST_SOURCE else ""
 
     @property
     def _tap(self) -> tuple[int, int]:
@@ -256,6 +268,8 @@ class Kernel:
             "format": _FORMAT,
             "version": _VERSION,
             "name": self.name,
+            "source": self.source,
+            "orientation": "correlation",
             "dtype": self.dtype.name,
             "anchor": self.anchor,
             "bias": self.bias if isinstance(self.bias, float) else [self.bias.real, self.bias.imag],
@@ -311,10 +325,28 @@ class Kernel:
     def _repr_html_(self) -> str:
         return _kernel_html.table(self)
 
+    def plot(self, **options: Any) -> Any:
+        """Draw the weights as a signed grid with their numbers; needs ``corr2d[plot]``.
+
+        The options are those of `corr2d.plot.kernel`, which also says what comes back.
+
+        Examples
+        --------
+        >>> figure = Kernel([[1, -1]]).plot()  # doctest: +SKIP
+        """
+        from . import plot
+
+        return plot.kernel(self, **options)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that an unpickled kernel is read-only as well.
-        rest = {"anchor": self.anchor, "bias": self.bias, "name": self.name}
+        rest = {"anchor": self.anchor, "bias": self.bias, "name": self.name, "source": self.source}
         return partial(Kernel, **rest), (np.array(self.weights),)
+
+
+def _bracketed(source: str) -> str:
+    """Safe to be part of a longer expression: a call is, a sum or a note is not."""
+    return source if " " not in source.partition("(")[0] and source[:1] not in "-" else f"({source})"
 
 
 def _default_tap(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -437,4 +469,6 @@ def _from_record(record: Any) -> Kernel:
         raise ValueError(f"dtype {record['dtype']!r} is neither float64 nor complex128")
     if isinstance(bias, list):
         bias = complex(*bias)
-    return Kernel(weights, anchor=record["anchor"], bias=bias, name=record["name"])
+    if record.get("orientation", "correlation") != "correlation":
+        raise ValueError(f"orientation {record['orientation']!r} is not 'correlation'; turn the weights by 180 degrees")
+    return Kernel(weights, anchor=record["anchor"], bias=bias, name=record["name"], source=record.get("source", ""))

@@ -16,6 +16,8 @@ from .native import STREAM_BYTES, Recipe, _Native
 
 # Sides of a transform's tiles (native/fft.hpp).
 TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# Bytes of spectra, where planes have kernels of their own.
+SPECTRA = 24 << 20
 # Gathering a tile and writing its outputs, counted as further levels of its transform: for each
 # point (memory's part in it is large), and for each row.
 POINT_LEVELS, ROW_LEVELS = 8, 400
@@ -86,6 +88,8 @@ def too_far(problem: Problem, facts: KernelFacts) -> str:
     if max(problem.span) < REACH:
         return ""
     reaches = f"the kernel reaches over {max(problem.span) + 1} pixels, "
+    if facts.weights.ndim != 2:
+        return reaches + "too far for the tiles of several kernels"
     if facts.integer or problem.out_dtype not in ("float32", "float64"):
         return reaches + "and parts of it would add up in the result, which is exact for integers only in one piece"
     if _best_parts(_dense_size(problem), problem.kernel_size, problem.dilation, problem.planes, not problem.single, REACH) is None:
@@ -119,6 +123,9 @@ class Transform(_Native):
         double = self._double(problem, facts)
         flop = self._tiles(problem, facts)[0]
         seconds = flop / machine.transform_rate * (2 if double else 1)
+        if problem.trained:  # kernels are transformed anew at every call, in double
+            tile = math.prod(self._tiles(problem, facts)[1])
+            seconds += problem.bank * 2.5 * tile * math.log2(tile) * 2 / machine.transform_rate
         if problem.channel_axis is not None:  # taken apart: every tile touches all channels' memory
             seconds += (problem.pixels + problem.outputs) / machine.strided_rate
         return seconds
@@ -148,7 +155,8 @@ class Transform(_Native):
         recipe = Recipe(code, transform=tile, rounding=rounding, places=places or 0)
         if part != problem.kernel_size:
             return self._in_parts(problem, facts, recipe, part)
-        return self._runner(problem, facts, recipe)
+        at_once = max(1, SPECTRA // (math.prod(tile) * (16 if code == F64 else 8)))
+        return self._runner(problem, facts, recipe) if problem.bank <= at_once else self._in_turn(problem, facts, recipe, at_once)
 
     def _in_parts(self, problem: Problem, facts: KernelFacts, recipe: Recipe, part: tuple[int, int]):
         """A kernel of several parts: the first one's correlation, to which the others' are added in their order."""
@@ -161,7 +169,8 @@ class Transform(_Native):
             pads = tuple((pad[0] - shift, pad[1]) for pad, shift in zip(problem.pads, shifts, strict=True))
             bias = problem.bias if (i, j) == (0, 0) else 0j
             piece = replace(problem, kernel_size=weights.shape, pads=pads, bias=bias)
-            return self._filter(piece, replace(facts, weights=weights), recipe)
+            biases = facts.biases if (i, j) == (0, 0) else None
+            return self._filter(piece, replace(facts, weights=weights, biases=biases), recipe)
 
         spectrum = math.prod(recipe.transform) * (8 if recipe.accumulator == F32 else 16)
         kept = [filter_at(*corner) for corner in corners] if len(corners) * spectrum <= KEPT_SPECTRA else None
@@ -172,4 +181,17 @@ class Transform(_Native):
                 native.run(image, out, problem.image_dtype == "bfloat16", False, threads, STREAM_BYTES, add=n > 0)
 
         run.filter = None  # calls that are known come here too
+        return run
+
+    def _in_turn(self, problem: Problem, facts: KernelFacts, recipe: Recipe, at_once: int):
+        """So many kernels of a bank at a time that their spectra fit the memory; none is kept."""
+
+        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            per_kernel = 1 if facts.biases is None else len(facts.biases) // problem.bank
+            for a in range(0, problem.bank, at_once):
+                b = min(a + at_once, problem.bank)
+                biases = None if facts.biases is None else facts.biases[a * per_kernel : b * per_kernel]
+                part = replace(problem, bank=b - a), replace(facts, weights=facts.weights[a:b], biases=biases)
+                self._runner(*part, recipe)(image[..., a:b, :, :], out[..., a:b, :, :], threads)
+
         return run

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ._errors import OptionError
+from .._errors import OptionError
 
 __all__ = ["FilterOptions"]
 

@@ -1,0 +1,55 @@
+"""What several commands share: their kernel argument, their progress bar, what they print."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from .._errors import Corr2dError, OptionError
+from ..kernel import Kernel
+from ..kernel_text import parse_kernel
+
+__all__ = ["SIZE", "Flag", "KernelText", "bar", "print_json", "read_kernel", "say"]
+
+SIZE = re.compile(r"(\d+)[x×](\d+)(?:[x×](\d+))?", re.IGNORECASE)
+
+KernelText = Annotated[str, Parameter(name=["--kernel", "-k"], allow_leading_hyphen=True)]
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def read_kernel(text: str) -> Kernel:
+    """The kernel that a command line asks for, or the error that tells whose fault it is not."""
+    try:
+        return parse_kernel(text)
+    except OptionError as error:
+        if text.lstrip().startswith("@"):  # the file is at fault, not the command line
+            raise Corr2dError(str(error)) from error
+        raise
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Any]:
+    """A function that is told the share that is done, with a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+def print_json(record: dict[str, Any]) -> None:
+    print(json.dumps(record, allow_nan=False))
+
+
+def say(line: str) -> None:
+    # What a broken file made a decoder say may hold control codes.
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    print(f"corr2d: {printable}", file=sys.stderr)
