@@ -1,7 +1,8 @@
 """Correlation by scipy.fft: what the compiled transform (native/fft.hpp) does not take.
 
-Complex and channel-mixing kernels, and kernels too large for its tiles. A tile of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around
-(Oppenheim & Schafer, *Discrete-Time Signal Processing*, §8.7). The error is spread evenly
+Complex and channel-mixing kernels, and those too large for its tiles that are not to be taken in parts. A tile
+of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around (Oppenheim & Schafer,
+*Discrete-Time Signal Processing*, §8.7). The error is spread evenly
 over a tile, about u sqrt(log2 L^2) sum|k| rms(x), well inside the contract's bound.
 """
 

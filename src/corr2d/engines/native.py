@@ -286,7 +286,11 @@ class LowRank(_Native):
 
 
 class Box(_Native):
-    """Kernels of one weight: sums of windows by doubling, in few additions (native/box.hpp)."""
+    """Kernels of one weight: sums of windows by doubling, in few additions (native/box.hpp).
+
+    Not sums of several, such as a centre and its surround: two boxes cost more than one transform of the
+    whole kernel (core time over that of 'fft', 15 in 31 1.2, 31 in 63 1.3, 63 in 127 1.7, for bytes 1.4 and more).
+    """
 
     method = "box"
 
