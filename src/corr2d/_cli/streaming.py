@@ -75,7 +75,10 @@ def opened(image: Path, out: Path, options: StreamOptions) -> Any:
             raise ImageFileError(f"{image}: a folder without a Zarr array")
         return ZarrSource(image, options.level)
     asked = options.any or out.suffix.lower() == ".zarr"
-    kind = sniff(Source(image)) if image.is_file() else ""
+    try:
+        kind = sniff(Source(image)) if image.is_file() else ""
+    except (OSError, ValueError):  # `images.read` says what is wrong with it
+        return None
     if kind == "npy":
         if options.level:
             raise OptionError(f"--level {options.level}: {image} has no levels")
