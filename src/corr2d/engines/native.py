@@ -140,7 +140,7 @@ class Direct(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
             return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places)
-        if problem.relaxed and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
+        if problem.relaxed and problem.kernel_size[0] <= BLOCK_ROWS:
             return Recipe(accumulator(problem, facts, 0), problem.kernel_size[0])
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
@@ -162,6 +162,8 @@ class Direct(_Native):
             return self._arithmetic(problem, inputs * kh * kw / machine.sum_rate, machine, double, machine.load_rate)
         # Blocks set each group aside; where the rows are strided they share no loads.
         taps = inputs * (kh * kw + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
+        # The rows of many channels leave the first-level cache, and sums are stored and loaded between channels.
+        taps *= 1 + inputs / 32 if problem.channels else 1
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate)
 
