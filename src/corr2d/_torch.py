@@ -247,16 +247,13 @@ def _derive_correlate(ctx, g):
     image, weight = ctx.saved_tensors
     geometry, fill, threads, relaxed, trained = ctx.rest
     needed = ctx.needs_input_grad
-    for_image = image_gradient_op(g, weight, image.shape, geometry, image.dtype, threads, relaxed, trained) if needed[0] else None
-    for_weight = kernel_gradient_op(g, image, weight.shape, geometry, fill, weight.dtype, threads) if needed[1] else None
+    for_image = _call(image_gradient_op, g, weight, image.shape, geometry, image.dtype, threads, relaxed, trained) if needed[0] else None
+    for_weight = _call(kernel_gradient_op, g, image, weight.shape, geometry, fill, weight.dtype, threads) if needed[1] else None
     for_bias = None
     if needed[2]:
         axes = [axis for axis in range(g.dim()) if axis != g.dim() - 3 or weight.dim() == 2]
         for_bias = g.sum(axes, dtype=torch.promote_types(g.dtype, torch.float32)).reshape(-1).to(ctx.bias_dtype)
     return for_image, for_weight, for_bias, *[None] * 8
-
-
-correlate_op.register_autograd(_derive_correlate, setup_context=_keep_correlate)
 
 
 def _keep_image_gradient(ctx, inputs, output):
@@ -269,12 +266,9 @@ def _derive_image_gradient(ctx, v):
     gradient, weight = ctx.saved_tensors
     geometry, threads, relaxed, trained = ctx.rest
     needed = ctx.needs_input_grad
-    for_gradient = correlate_op(v, weight, None, geometry, 0.0, 0.0, gradient.dtype, "auto", threads, relaxed, trained) if needed[0] else None
-    for_weight = kernel_gradient_op(gradient, v, weight.shape, geometry, 0.0, weight.dtype, threads) if needed[1] else None
+    for_gradient = _call(correlate_op, v, weight, None, geometry, 0.0, 0.0, gradient.dtype, "auto", threads, relaxed, trained) if needed[0] else None
+    for_weight = _call(kernel_gradient_op, gradient, v, weight.shape, geometry, 0.0, weight.dtype, threads) if needed[1] else None
     return for_gradient, for_weight, *[None] * 6
-
-
-image_gradient_op.register_autograd(_derive_image_gradient, setup_context=_keep_image_gradient)
 
 
 def _keep_kernel_gradient(ctx, inputs, output):
@@ -287,12 +281,9 @@ def _derive_kernel_gradient(ctx, v):
     gradient, image = ctx.saved_tensors
     geometry, fill, threads = ctx.rest
     needed = ctx.needs_input_grad
-    for_gradient = correlate_op(image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
-    for_image = image_gradient_op(gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
+    for_gradient = _call(correlate_op, image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
+    for_image = _call(image_gradient_op, gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
     return for_gradient, for_image, *[None] * 5
-
-
-kernel_gradient_op.register_autograd(_derive_kernel_gradient, setup_context=_keep_kernel_gradient)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -303,27 +294,47 @@ def _one_by_one(op, info, in_dims, args):
     def at(i):
         return [a.select(d, i) if isinstance(a, Tensor) and d is not None else a for a, d in zip(args, in_dims, strict=True)]
 
-    return torch.stack([op(*at(i)) for i in range(info.batch_size)]), 0
+    return torch.stack([_call(op, *at(i)) for i in range(info.batch_size)]), 0
 
 
-@correlate_op.register_vmap
-def _(info, in_dims, *args):
+def _batch_correlate(info, in_dims, *args):
     if in_dims[1] is not None or in_dims[2] is not None:
         return _one_by_one(correlate_op, info, in_dims, args)
-    return correlate_op(args[0].movedim(in_dims[0], 0), *args[1:]), 0
+    return _call(correlate_op, args[0].movedim(in_dims[0], 0), *args[1:]), 0
 
 
-@image_gradient_op.register_vmap
-def _(info, in_dims, *args):
+def _batch_image_gradient(info, in_dims, *args):
     if in_dims[1] is not None:
         return _one_by_one(image_gradient_op, info, in_dims, args)
     gradient, weight, shape, *rest = args
-    return image_gradient_op(gradient.movedim(in_dims[0], 0), weight, [info.batch_size, *shape], *rest), 0
+    return _call(image_gradient_op, gradient.movedim(in_dims[0], 0), weight, [info.batch_size, *shape], *rest), 0
 
 
-@kernel_gradient_op.register_vmap
-def _(info, in_dims, *args):
+def _batch_kernel_gradient(info, in_dims, *args):
     return _one_by_one(kernel_gradient_op, info, in_dims, args)
+
+
+_FUNCTIONS: dict[Any, Any] = {}
+for _op, *_rules in (
+    (correlate_op, _keep_correlate, _derive_correlate, _batch_correlate),
+    (image_gradient_op, _keep_image_gradient, _derive_image_gradient, _batch_image_gradient),
+    (kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _batch_kernel_gradient),
+):
+    _keep, _derive, _batch = _rules
+    _op.register_autograd(_derive, setup_context=_keep)
+    _op.register_vmap(_batch)
+    # What torch.func's transforms take: they do not enter an operator's own derivatives.
+    _FUNCTIONS[_op] = type(
+        "Derived", (torch.autograd.Function,),
+        {name: staticmethod(rule) for name, rule in (("forward", _op), ("setup_context", _keep), ("backward", _derive), ("vmap", _batch))},
+    )  # fmt: skip
+
+
+def _call(op: Any, *args: Any) -> Tensor:
+    """An operator, so that every transformation of PyTorch goes through it."""
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return _FUNCTIONS[op].apply(*args)
+    return op(*args)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -340,8 +351,9 @@ def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int
         bias = None if bias is None else bias.to(dtype)
         return torch.nn.functional.conv2d(image, weight, bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups)
     image = image.to(torch.uint8) if image.dtype == torch.bool else image
-    run = correlate_op if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled() else forward
-    return run(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+    if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled():
+        return _call(correlate_op, image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+    return forward(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
 
 
 def needed(image: Any, kernel: Any) -> bool:
@@ -396,7 +408,7 @@ def _complex_parts(image, kernel, geometry, fills, offset, wanted, method, threa
     part = {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(wanted, wanted)
 
     def real(x, k, fill, offset):
-        return correlate_op(x, k, None, geometry, fill, offset, part, method, threads, False, trained)
+        return _call(correlate_op, x, k, None, geometry, fill, offset, part, method, threads, False, trained)
 
     if not wanted.is_complex:
         return real(image, kernel, fills[0], offset.real)
