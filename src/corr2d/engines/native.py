@@ -146,7 +146,7 @@ class Direct(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
             return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places, across=self._across(problem, facts))
-        if problem.relaxed and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
+        if problem.relaxed and problem.kernel_size[0] <= BLOCK_ROWS:
             return Recipe(accumulator(problem, facts, 0), problem.kernel_size[0])
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
@@ -186,6 +186,8 @@ class Direct(_Native):
         pairs = kw // 2 if recipe.across else 0
         products = kh * (kw - pairs) + pairs * (kh + 5) / 6  # six rows of output share what is added first
         taps = inputs * (products + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
+        # The rows of many channels leave the first-level cache, and sums are stored and loaded between channels.
+        taps *= 1 + inputs / 32 if problem.channels else 1
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         # Blocks are four vectors wide, but for kernels that one vector at a time is compiled for (native/direct.hpp).
         vector = _VECTOR * (2 if recipe.accumulator == U16 else 1)

@@ -66,6 +66,16 @@ class _Torch:
         return accumulator(problem, facts, self._roundings(problem, facts))
 
 
+def _channel_share(outputs: int, inputs: int) -> float:
+    """oneDNN's blocks have 16 output channels; few input channels leave its registers waiting."""
+    return outputs / (-(-outputs // 16) * 16) * inputs / (inputs + 4)
+
+
+def many_channels(outputs: int, inputs: int) -> bool:
+    """Whether ``conv2d`` is faster than the compiled sums on the CPU, by the terms of both candidates' `work`."""
+    return CONV_SHARE * _channel_share(outputs, inputs) * (1 + inputs / 32) > 1
+
+
 class MatMul(_Torch):
     """The windows as a matrix, times the kernel: ``conv2d``, on the CPU oneDNN's or a BLAS product."""
 
@@ -91,8 +101,7 @@ class MatMul(_Torch):
         if problem.device != "cpu":
             return DEVICE_CALL + multiplications * (4 if double else 1) / (machine.fma_rate * DEVICE_RATE)
         outputs, inputs = problem.channels
-        # oneDNN's blocks have 16 output channels; few input channels leave its registers waiting.
-        share = CONV_SHARE * outputs / (-(-outputs // 16) * 16) * inputs / (inputs + 4)
+        share = CONV_SHARE * _channel_share(outputs, inputs)
         return CONV_OVERHEAD + multiplications * (2.5 if double else 1) / (machine.fma_rate * share)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
