@@ -60,7 +60,7 @@ static bool may_overflow(const Tile<float>& t, i64 y, i64 R) {
     return peak * job.weights.abs_sum >= 3e38;
 }
 
-// Outputs whose float sum is not finite, once more in double: a partial sum may have left
+// Outputs whose float sum is not finite (of channel o of all banks), once more in double: a partial sum may have left
 // float's range where the result does not. (Infinite and NaN pixels give the same again.)
 static void widen(const Tile<float>& t, i64 o, i64 y, i64 r, i64 n) {
     const Job& job = t.job;

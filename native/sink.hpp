@@ -19,6 +19,7 @@ struct Sink {
     float low, high;               // bytes, words: what the type holds
     const Integers* integers;      // how 16-bit sums are read
     typename Vec<T>::type* wrong;  // kVectors, other than zero once a sum is not finite; null: not asked
+    T bias;                        // added last, in Kind::own
 };
 
 template <class T>
@@ -150,6 +151,12 @@ static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type*
             }
             if (s.kind == Kind::bytes) return emit_narrow<std::uint8_t, U>(s, to, v);
             if (s.kind == Kind::words) return emit_narrow<std::uint16_t, U>(s, to, v);
+        }
+        if (s.bias != 0) {
+            typename Vec<T>::type biased[U];
+            CORR2D_UNROLL
+            for (int u = 0; u < U; ++u) biased[u] = v[u] + s.bias;
+            return write<U>(to, s.stream, biased);
         }
         write<U>(to, s.stream, v);
     }

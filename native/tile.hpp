@@ -6,7 +6,7 @@
 
 namespace corr2d { namespace CORR2D_ISA {
 
-// One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o.
+// One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o of all banks.
 template <class T>
 static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& sink) {
     const Job& job = t.job;
@@ -42,13 +42,14 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
 
 // Where blocks can put their sums themselves: contiguous samples of a type that they know.
 template <class T>
-static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
-    Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr};
+static Sink<T> sink_for(const Job& job, i64 out_step, i64 n, i64 o) {
+    Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr, 0};
     if (job.weights.mixing) return s;
     const bool whole = job.method == Method::direct ? fills_blocks<T>(job.y.taps, job.group, n)
                                                     : (job.method == Method::separable || job.method == Method::box) && n >= kVectors * Vec<T>::lanes;
     if (!whole) return s;
-    if (job.weights.bias[0] != 0) return s;
+    if (job.weights.bias[o] != 0 && job.out.dtype != own_dtype<T>) return s;  // sums are rounded to integers with their bias
+    s.bias = static_cast<T>(job.weights.bias[o]);
     Kind kind = Kind::none;
     if (sizeof(T) > 2 && job.out.dtype == own_dtype<T>) kind = Kind::own;
     if (sizeof(T) == 2 && job.out.dtype == DType::f32) kind = Kind::floats;
@@ -155,7 +156,8 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
     i64 since = 0;  // multiplications since signals were looked for
-    Sink<T> sink = sink_for<T>(job, out_step, n), nowhere = sink;
+    const i64 first = plane % job.weights.banks * outputs;  // of this plane's output channels, among all banks'
+    Sink<T> sink = sink_for<T>(job, out_step, n, first), nowhere = sink;
     if constexpr (sizeof(T) > 2)
         if (job.method == Method::box) return box_tile(t, y1 - y0, n, out + y0 * job.out.row_stride + x0 * out_step, out_step, sink);
     nowhere.kind = Kind::none;
@@ -180,16 +182,16 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                     // Sums of these can leave float's range where the result does not.
                     if (may_leave_range(job)) sink.wrong = wrong;
                     sink.to = to;
-                    strip(t, o, y - y0, R, n, sink);
+                    strip(t, first + o, y - y0, R, n, sink);
                     if (!sink.wrong || all_zero<T>(wrong)) continue;
                 }
-                strip(t, o, y - y0, R, n, nowhere);
+                strip(t, first + o, y - y0, R, n, nowhere);
                 for (i64 r = 0; r < R; ++r) {
                     if constexpr (sizeof(T) > 2)
                         if (spoilt) spoil(t, y - y0, r, n);
                     if constexpr (sizeof(T) == 4)
-                        if (!all_finite(sums + r * t.pitch, n) && may_overflow(t, y - y0, R)) widen(t, o, y - y0, r, n);
-                    store_sums(job, to + r * step * job.out.row_stride, out_step, sums + r * t.pitch, n, o);
+                        if (!all_finite(sums + r * t.pitch, n) && may_overflow(t, y - y0, R)) widen(t, first + o, y - y0, r, n);
+                    store_sums(job, to + r * step * job.out.row_stride, out_step, sums + r * t.pitch, n, first + o);
                 }
             }
 }

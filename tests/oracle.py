@@ -127,7 +127,7 @@ def _common(image, kernel, fill):
     if image.dtype.kind in "iu" and integral(kernel) and integral(fill):
         pixels, taps = _python_ints([image.min(), image.max()]) if image.size else [0], _python_ints(kernel)
         largest = max(max(abs(v) for v in pixels), abs(int(fill)))
-        room = int(np.abs(taps).sum()) * largest < 2**62
+        room = int(np.abs(taps).sum()) * max(largest, 1) < 2**62
         if room and largest < 2**62:
             return image.astype(np.int64), taps.astype(np.int64), int(fill)
         return _python_ints(image), taps, int(fill)
@@ -240,39 +240,59 @@ def magnitude(image, kernel, fill=0.0):
     return weight * max(pixels.max(initial=0), np.abs(fill))
 
 
-def tolerance(image, kernel, *, fill=0.0, dtype=None):
+def tolerance(image, kernel, *, fill=0.0, dtype=None, bias=0.0):
     """The accuracy bound, plus one smallest number per tap where values underflow."""
     u = unit(np.asarray(image).dtype, dtype)
     smallest = np.finfo(np.float64 if u < 2.0**-24 else np.float32).smallest_subnormal
-    return 32 * u * magnitude(image, kernel, fill) + np.size(kernel) * np.longdouble(smallest)
+    return 32 * u * (magnitude(image, kernel, fill) + np.abs(bias)) + np.size(kernel) * np.longdouble(smallest)
 
 
-def counts_exactly(image, kernel, fill=0.0, dtype=None):
+def counts_exactly(image, kernel, fill=0.0, dtype=None, bias=0.0):
     """Integers all the way, and no sum, in whatever order, leaves the accumulator's integers."""
-    if np.asarray(image).dtype.kind not in "biu" or not (integral(kernel) and integral(fill)):
+    if np.asarray(image).dtype.kind not in "biu" or not (integral(kernel) and integral(fill) and integral(bias)):
         return False
-    return magnitude(image, kernel, fill) * unit(np.asarray(image).dtype, dtype) <= 1
+    return (magnitude(image, kernel, fill) + np.abs(bias)) * unit(np.asarray(image).dtype, dtype) <= 1
 
 
-def check(result, image, kernel, *, truth=None, dtype=None, **options):
-    """Raise AssertionError unless ``result`` is what the contract promises for this problem."""
-    truth = exact(image, kernel, **options) if truth is None else truth
+def with_bias(truth, bias):
+    """The exact result with a bias added, exactly where both are integers."""
+    if not bias:
+        return truth
+    if truth.dtype.kind in "iO" and integral(bias):
+        return truth.astype(object) + int(bias)
+    wide = np.clongdouble if np.iscomplexobj(truth) or np.iscomplexobj(bias) else np.longdouble
+    return truth.astype(wide) + wide(bias)
+
+
+def check(result, image, kernel, *, truth=None, dtype=None, bias=0.0, **options):
+    """Raise AssertionError unless ``result`` is what the contract promises for this problem.
+
+    Returns its largest error as a share of the bound; 0.0 for integers, which are right or wrong, for
+    float16, and where the bound is of the size of the smallest number.
+    """
+    truth = with_bias(exact(image, kernel, **options) if truth is None else truth, bias)
     fill = options.get("fill", 0.0)
     wanted = result_dtype(np.asarray(image).dtype, kernel, fill, dtype)
     assert result.shape == truth.shape, f"shape {result.shape}, the contract says {truth.shape}"
     assert result.dtype == wanted, f"dtype {result.dtype}, the contract says {wanted}"
     if truth.size == 0:
-        return
-    room = tolerance(image, kernel, fill=fill, dtype=dtype)
-    if counts_exactly(image, kernel, fill, dtype):
+        return 0.0
+    room = tolerance(image, kernel, fill=fill, dtype=dtype, bias=bias)
+    if counts_exactly(image, kernel, fill, dtype, bias):
         room = np.longdouble(0)
+    # Where sum|k| max|x| leaves float64's range, a partial sum may, and there is no wider type.
+    beyond = magnitude(image, kernel, fill) + np.abs(bias) > np.finfo(np.float64).max
     if wanted.kind in "iu":
-        _verify_integers(result, truth, room)
+        if not beyond:
+            _verify_integers(result, truth, room)
     elif room == 0 and wanted.itemsize >= 4:
         same = np.asarray(result).astype(object) == truth.astype(object)
         assert same.all(), f"{(~same).sum()} integers differ: {_worst(~same, result, truth)}"
     else:
-        _verify_floats(np.asarray(result), truth, room)
+        share = _verify_floats(np.asarray(result), truth, room, beyond)
+        underflow = tolerance(image * 0, kernel, dtype=dtype)  # what the bound is without its main term
+        return share if underflow * 1000 < room else 0.0
+    return 0.0
 
 
 def _verify_integers(result, truth, room):
@@ -288,7 +308,7 @@ def _verify_integers(result, truth, room):
     assert not bad.any(), f"{bad.sum()} integers differ: {_worst(bad, result, truth)}"
 
 
-def _verify_floats(result, truth, room):
+def _verify_floats(result, truth, room, beyond=False):
     wide = np.clongdouble if np.iscomplexobj(truth) or np.iscomplexobj(result) else np.longdouble
     truth, got = truth.astype(wide), result.astype(wide)
     if result.dtype == np.float16:  # one more rounding, at the end
@@ -296,15 +316,18 @@ def _verify_floats(result, truth, room):
         room = room + np.spacing(largest).astype(np.longdouble) / 2
     largest = np.longdouble(np.finfo(result.dtype).max)
     part = np.maximum(np.abs(truth.real), np.abs(truth.imag))
-    over = part + room > largest  # may, and beyond a doubt must, be infinite
+    over = (part + room > largest) | beyond  # may, and beyond a doubt must, be infinite
     must = part - room > largest * (1 + np.finfo(result.dtype).eps)
-    with np.errstate(invalid="ignore"):
-        bad = ~(np.abs(got - truth) <= room) & ~(over & ~np.isfinite(got)) | (must & np.isfinite(got))
+    with np.errstate(all="ignore"):
+        error = np.abs(got - truth)
+        bad = ~(error <= room) & ~(over & ~np.isfinite(got)) | (must & np.isfinite(got))
+        ratio = error / room
     if bad.any():
-        with np.errstate(all="ignore"):
-            ratio = np.abs(got - truth) / room
         where = _worst(bad, result, truth, ratio)
         raise AssertionError(f"{bad.sum()} of {bad.size} outside the bound {float(np.max(room)):.3g}: {where}")
+    if result.dtype == np.float16:  # the last rounding is another matter
+        return 0.0
+    return float(np.max(ratio, initial=0, where=np.isfinite(ratio)))
 
 
 def _worst(bad, result, truth, ratio=None):

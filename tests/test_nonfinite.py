@@ -208,6 +208,16 @@ def test_finite_results_near_the_ceiling(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_pixels_of_infinite_modulus(method, dtype):
+    """Both parts finite, their modulus not: such a pixel is as finite as its parts."""
+    value = np.finfo(dtype).max * 0.8
+    image = np.full((9, 10), complex(value, -value), dtype)
+    result = call(image, fitting(method) * 0 + 0.01 if method == "box" else dense(3, 4) / 100, method)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kernel", [np.full((5, 6), 1 / 30), (mexican(5, 1.0) + 0.2) / 4.1], ids=["box", "rank3"])
 def test_finite_results_of_many_large_pixels(method, kernel):
     """Whatever order the pixels are added in, what fits comes out, in all widths of tiles."""

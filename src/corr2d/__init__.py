@@ -27,19 +27,24 @@ __all__ = [
     "OptionError",
     "Plan",
     "ShapeError",
+    "as_linear_operator",
+    "as_matrix",
     "convolve2d",
     "corr2d",
     "describe",
     "get_threads",
+    "im2col",
     "images",
     "kernels",
     "plan",
+    "plot",
     "set_threads",
 ]
 
 _LAZY = {
     "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel"),
-    "describe": ("_describe", "describe"),
+    "describe": ("_describe", "describe"), "plot": ("plot", None),
+    "as_linear_operator": ("matrix", "as_linear_operator"), "as_matrix": ("matrix", "as_matrix"), "im2col": ("matrix", "im2col"),
 }  # fmt: skip
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter

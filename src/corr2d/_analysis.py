@@ -20,6 +20,10 @@ Factors = tuple[np.ndarray, np.ndarray]
 RANK_ONE_SINGLE = 2.0**-23
 RANK_ONE_DOUBLE = 2.0**-52
 
+# Weights that add up to more are no integers to anyone: no sum of theirs is exact, and beyond 2^53
+# every float is whole, which must not make another kernel of a large one.
+LARGEST_INTEGERS = 2.0**62
+
 # Products of a column and a row that are looked for; more were never the fastest.
 MOST_TERMS = 6
 
@@ -30,7 +34,7 @@ class KernelFacts:
 
     weights: np.ndarray = field(compare=False, repr=False)
     finite: bool
-    integer: bool  # every weight is an integer
+    integer: bool  # every weight is an integer, and their sums are worth keeping exact
     binary_places: int | None  # least s such that every weight is an integer times 2**-s; None above 32
     real: bool
     abs_sum: float  # the largest sum of |k| over one output's taps
@@ -41,6 +45,7 @@ class KernelFacts:
     constant: bool  # one weight everywhere
     terms: Factors | None = field(compare=False, repr=False)  # (columns, rows), a product each, that add up to the kernel
     terms_residual: float  # sum |k - what they add up to| / sum |k|; inf where many would be needed
+    biases: np.ndarray | None = field(default=None, compare=False, repr=False)  # of each output channel, in the problem's place
 
     @property
     def separable(self) -> bool:
@@ -62,6 +67,17 @@ def analyse(weights: np.ndarray) -> KernelFacts:
     return _kept.get(content(weights), lambda: _measure(_own(weights)), lambda facts: 2 * facts.weights.nbytes + 1024)
 
 
+def unmeasured(weights: np.ndarray, biases: np.ndarray | None) -> KernelFacts:
+    """What is taken for granted of real weights that a training step will change: dense, without structure."""
+    own = tuple(range(-2 if weights.ndim < 4 else -3, 0))  # the taps of one output
+    abs_sum = float(np.abs(weights).sum(axis=own).max(initial=0))
+    finite = math.isfinite(abs_sum)
+    return KernelFacts(
+        weights, finite, False, None, True, abs_sum, weights.size, math.prod(weights.shape[axis] for axis in own), None, math.inf,
+        False, None, math.inf, biases,
+    )  # fmt: skip
+
+
 def _own(weights: np.ndarray) -> np.ndarray:
     """What is remembered must not change with the caller's array."""
     if not weights.flags.writeable and weights.flags.c_contiguous and weights.base is None:
@@ -76,9 +92,9 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     finite = bool(np.isfinite(magnitude).all())
     real = weights.dtype.kind != "c"
     abs_sum = float(magnitude.sum(axis=tuple(range(1, weights.ndim))).max()) if weights.ndim == 4 else float(magnitude.sum())
-    integer = finite and bool((weights == np.rint(weights)).all())  # both parts of a complex one
+    integer = finite and abs_sum < LARGEST_INTEGERS and bool((weights == np.rint(weights)).all())  # both parts of a complex one
     used = int(np.count_nonzero(magnitude.any(axis=0) if weights.ndim == 4 else magnitude))
-    places = 0 if integer else _binary_places(weights) if finite and real else None
+    places = 0 if integer else _binary_places(weights) if finite and real and abs_sum < LARGEST_INTEGERS else None
     factors, residual = None, math.inf
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)

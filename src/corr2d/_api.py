@@ -42,8 +42,9 @@ def corr2d(
     Parameters
     ----------
     image : array_like, shape (..., H, W)
-        NumPy array of any strides and byte order, torch tensor (CPU), or anything with
-        ``__array__`` or DLPack. Leading axes are a batch.
+        NumPy array of any strides and byte order, torch tensor (CPU), Dask array (the result is
+        lazy, its chunks the image's), xarray DataArray (coordinates and attributes stay), or
+        anything with ``__array__`` or DLPack. Leading axes are a batch.
     kernel : array_like, shape (kh, kw) or (O, I, kh, kw), or Kernel
         The second form mixes channels: image (..., I, H, W) gives (..., O, H', W').
     padding : {"valid", "same", "full"}, int, (py, px) or ((top, bottom), (left, right))
@@ -69,8 +70,8 @@ def corr2d(
     method : {"auto", "direct", "sparse", "separable", "lowrank", "box", "fft", "reference"}
         Which algorithm; see `plan`.
     threads : int, optional
-        At most this many; default every core this process may use. The result does not
-        depend on it.
+        At most this many; default every core this process may use, and 1 in each block of a
+        Dask array, whose blocks run side by side. The result does not depend on it.
 
     Returns
     -------
@@ -97,6 +98,8 @@ def corr2d(
            [37., 43.]])
     """
     words = (False, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    if type(image) is not np.ndarray and (operators := _operators(image, kernel)):
+        return operators.correlate(image, kernel, out, words)
     result = _native.recall(get_threads, image, kernel, out, words)
     return _apply(image, kernel, out, words) if result is None else result
 
@@ -131,6 +134,8 @@ def convolve2d(
     array([1., 2., 3.])
     """
     words = (True, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    if type(image) is not np.ndarray and (operators := _operators(image, kernel)):
+        return operators.correlate(image, kernel, out, words)
     result = _native.recall(get_threads, image, kernel, out, words)
     return _apply(image, kernel, out, words) if result is None else result
 
@@ -168,8 +173,7 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
     else:
         if image_dtype is not None:
             raise OptionError(f"image_dtype={image_dtype!r} was given with an image, which has a dtype of its own; leave it out")
-        source = _arrays.take(image)
-        shape, image_type, home = source.data.shape, source.dtype, source.home
+        shape, image_type, home = _look(image)
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise TypeError(f"plan() got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(_OPTIONS))}")
@@ -180,8 +184,21 @@ def _is_shape(image: Any) -> bool:
     return isinstance(image, (tuple, list)) and bool(image) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in image)
 
 
+def _operators(image, kernel):
+    """The module for tensors that are more than an array of the CPU, if the image is one."""
+    if not _arrays.torch_of(image):
+        return None
+    from . import _torch
+
+    return _torch if _torch.needed(image, kernel) else None
+
+
 def _apply(image, kernel, out, words):
     """A call that is not known yet: planned, run, and known from then on (native/recall.cpp)."""
+    if _arrays.is_labelled(image):
+        return _apply_labelled(image, kernel, out, words)
+    if _arrays.is_dask(image):
+        return _apply_lazily(image, kernel, out, words)
     turned, *options, method, threads = words
     asked = get_threads() if threads is None else threads
     is_kernel = _is_kernel(kernel)
@@ -203,6 +220,39 @@ def _apply(image, kernel, out, words):
             plan.threads, default, STREAM_BYTES,
         )  # fmt: skip
     return result
+
+
+def _apply_lazily(image, kernel, out, words):
+    """A Dask array: the same plan, a block at a time, once somebody computes it."""
+    from ._blockwise import check, lazily
+
+    check(image, out)
+    turned, *options, method, threads = words
+    if threads is None:  # blocks run side by side
+        threads = 1 if image.npartitions > 1 else get_threads()
+    return lazily(_planned(*_look(image), kernel, method, threads, turned, dict(zip(_OPTIONS, options, strict=True))), image)
+
+
+def _apply_labelled(image, kernel, out, words):
+    """An xarray DataArray: its pixels as any array's, its labels where the result still has them."""
+    from ._labelled import relabel
+
+    result = _apply(image.data, kernel, out, words)
+    if out is not None:
+        return result
+    turned, *options, method, threads = words
+    plan = _planned(*_look(image), kernel, method, threads, turned, dict(zip(_OPTIONS, options, strict=True)))
+    return relabel(image, result, plan.problem)
+
+
+def _look(image: Any) -> tuple[tuple[int, ...], str, Any]:
+    """Shape, dtype and home of an image, none of whose pixels are touched."""
+    if _arrays.is_labelled(image):
+        image = image.data
+    if _arrays.is_dask(image):
+        return image.shape, _arrays.take(image._meta).dtype, "numpy"
+    source = _arrays.take(image)
+    return source.data.shape, source.dtype, source.home
 
 
 def _is_kernel(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import DTypeError
+from ._errors import DTypeError, ShapeError
 
 # Sample types that an image may have, by NumPy's name. bfloat16, which NumPy does not
 # know, travels as uint16 bits beside its name.
@@ -36,6 +36,18 @@ def torch_of(value: Any) -> Any:
     """The torch module if `value` is a tensor, else None."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and isinstance(value, torch.Tensor) else None
+
+
+def is_dask(value: Any) -> bool:
+    """Whether `value` is a Dask array."""
+    dask = sys.modules.get("dask.array")
+    return dask is not None and isinstance(value, dask.Array)
+
+
+def is_labelled(value: Any) -> bool:
+    """Whether `value` is an xarray DataArray."""
+    xarray = sys.modules.get("xarray")
+    return xarray is not None and isinstance(value, xarray.DataArray)
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +80,8 @@ def take(value: Any, what: str = "image") -> HostArray:
                 f"choose what masked pixels count as, e.g. {what}.filled(0)"
             )
         if type(value).__module__.partition(".")[0] == "dask":
-            raise DTypeError(f"{what} is a Dask array, which this version does not filter lazily; pass {what}.compute()")
+            # Images that are Dask arrays do not come here, but to `_blockwise`.
+            raise DTypeError(f"{what} is a Dask {type(value).__name__}, which is not computed behind your back here; pass {what}.compute()")
     home = _namespace(value)
     try:
         data = value if type(value) is np.ndarray else _as_numpy(value)
@@ -102,26 +115,35 @@ def _namespace(value: Any) -> Any:
 def _take_tensor(tensor: Any, torch: Any, what: str) -> HostArray:
     if tensor.requires_grad and torch.is_grad_enabled():
         raise DTypeError(
-            f"{what} requires grad and this version computes no gradients; "
-            f"pass {what}.detach(), or call under torch.no_grad()"
+            f"{what} requires grad, which only corr2d and convolve2d carry, and only between tensors; make the image one with "
+            f"torch.from_numpy, pass {what}.detach(), or call under torch.no_grad()"
         )
     if tensor.device.type != "cpu":
-        raise DTypeError(f"{what} is on device {tensor.device}; only the CPU is supported, pass {what}.cpu()")
-    if tensor.layout != torch.strided:
-        raise DTypeError(f"{what} has layout {tensor.layout}; pass {what}.to_dense()")
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name not in IMAGE_DTYPES:
-        raise DTypeError(f"{what} has dtype {tensor.dtype}, which is not filtered; use one of {', '.join(IMAGE_DTYPES)}")
+        raise DTypeError(f"{what} is on device {tensor.device} and memory of the CPU is needed here; pass {what}.cpu()")
+    name = tensor_dtype_name(tensor, what)
     plain = tensor.detach().resolve_conj().resolve_neg()
     if name == "bfloat16":
         return HostArray(plain.view(torch.uint16).numpy(), name, torch)
     return HostArray(plain.numpy(), name, torch)
 
 
+def tensor_dtype_name(tensor: Any, what: str) -> str:
+    """The name of a tensor's sample type, if such tensors can be filtered."""
+    if str(tensor.layout) != "torch.strided":
+        raise DTypeError(f"{what} has layout {tensor.layout}; pass {what}.to_dense()")
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in IMAGE_DTYPES:
+        raise DTypeError(f"{what} has dtype {tensor.dtype}, which is not filtered; use one of {', '.join(IMAGE_DTYPES)}")
+    return name
+
+
 def empty(shape: tuple[int, ...], dtype: str, home: Any) -> tuple[Any, np.ndarray]:
     """A new array of the caller's kind, and its NumPy view (the same memory, or to be converted)."""
     if home == "numpy" or not _is_torch(home):
-        data = np.empty(shape, _numpy_dtype(dtype))
+        try:
+            data = np.empty(shape, numpy_dtype(dtype))
+        except ValueError:  # NumPy's, of sizes that no machine can address
+            raise ShapeError(f"the result would have shape {shape}, more than any memory holds; use less padding") from None
         return data, (data.view(np.uint16) if dtype == "bfloat16" else data)
     tensor = home.empty(shape, dtype=getattr(home, dtype))
     return tensor, (tensor.view(home.uint16) if dtype == "bfloat16" else tensor).numpy()
@@ -143,7 +165,8 @@ def _is_torch(home: Any) -> bool:
     return getattr(home, "__name__", "") == "torch"
 
 
-def _numpy_dtype(name: str) -> np.dtype:
+def numpy_dtype(name: str) -> np.dtype:
+    """NumPy's type of this name; bfloat16 is ml_dtypes'."""
     if name != "bfloat16":
         return np.dtype(name)
     try:

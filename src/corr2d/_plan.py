@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _arrays
-from ._analysis import KernelFacts, analyse
+from ._analysis import KernelFacts, analyse, unmeasured
 from ._constants import available_cores
 from ._cost import machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from ._remember import Remembered, content
-from .engines import CANDIDATES, METHODS, Runner
+from .engines import CANDIDATES, METHODS, Candidate, Runner, optional_engines
+
+if TYPE_CHECKING:
+    from ._block import Block
 
 _threads: int | None = None
 
@@ -105,6 +108,45 @@ class Plan:
                 f"got shape {source.data.shape} and dtype {source.dtype}: make a plan for it with corr2d.plan(image, kernel)"
             )
         return self.run(source, image, out)
+
+    def block(self, rows: slice, columns: slice) -> Block:
+        """Part of the result, for images that are read piece by piece.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Of the result, without a step.
+
+        Returns
+        -------
+        Block
+            Its ``rows`` and ``columns`` are the slices of the image that it needs, halo included;
+            call it with those pixels. Results of ``direct``, ``sparse`` and ``separable`` are the
+            same bits as the whole's.
+
+        Raises
+        ------
+        OptionError
+            The slices are empty, have a step, or reach past the result.
+
+        Examples
+        --------
+        >>> import corr2d, numpy as np
+        >>> image = np.arange(48.0).reshape(6, 8)
+        >>> p = corr2d.plan(image, np.ones((3, 3)), padding="same")
+        >>> block = p.block(slice(0, 2), slice(0, 8))
+        >>> block.rows, block.columns
+        ((slice(0, 3, None),), (slice(0, 8, None),))
+        >>> bool((block(image[0:3]) == p(image)[0:2]).all())
+        True
+        """
+        from ._block import block_of
+
+        return block_of(self, rows, columns)
+
+    def part(self, problem: Problem) -> Plan:
+        """The same kernel and method for another problem: a block of this one."""
+        return make_plan(problem, self.facts.weights, self.method, self.threads)
 
     def run(self, source: _arrays.HostArray, image: Any, out: Any) -> Any:
         """Compute for a checked image; `out` is checked here."""
@@ -211,7 +253,7 @@ def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int |
     if not isinstance(method, str):
         raise OptionError(f"method={method!r}: use 'auto' or one of {', '.join(METHODS)}")
     threads = get_threads() if threads is None else _count("threads", threads, 1)
-    key = problem, content(weights), method, threads
+    key = problem, content(weights), method, threads, optional_engines()
     return _kept.get(key, lambda: _choose(problem, analyse(weights), method, threads), _footprint)
 
 
@@ -221,11 +263,36 @@ def _footprint(plan: Plan) -> int:
     return 4096 + 8 * plan.facts.weights.nbytes + 16 * max(64, min(tile, 1024)) ** 2 * (plan.method == "fft")
 
 
+_choices: Remembered[tuple[Candidate, int]] = Remembered(1 << 20)
+
+
+def run_trained(
+    problem: Problem, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int | None, image: np.ndarray, out: np.ndarray
+) -> None:
+    """Correlate with weights that will not come again: nothing about them is measured or kept.
+
+    `weights` and `biases` are float64 and contiguous, `image` and `out` canonical.
+    """
+    threads = get_threads() if threads is None else _count("threads", threads, 1)
+    facts = unmeasured(weights, biases)
+    key = problem, facts.finite, method, threads, optional_engines()
+    candidate, used = _choices.get(key, lambda: _consider(problem, facts, method, threads)[:2], lambda _: 1024)
+    candidate.prepare(problem, facts)(image, out, used)
+
+
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:
+    candidate, used, considered = _consider(problem, facts, method, threads)
+    seconds = next(c.seconds for c in considered if (c.engine, c.method) == (candidate.engine, candidate.method))
+    return Plan(problem, facts, used, candidate.method, candidate.engine, seconds, considered, candidate.prepare(problem, facts))
+
+
+def _consider(problem: Problem, facts: KernelFacts, method: str, threads: int) -> tuple[Candidate, int, tuple[Considered, ...]]:
+    """The candidate of least work, the threads that it pays for, and everyone's answer."""
     if method != "auto" and method not in METHODS:
         raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
     m = machine()
-    reasons = [candidate.refuse(problem, facts) for candidate in CANDIDATES]
+    elsewhere = "" if problem.device == "cpu" else f"the image is on device {problem.device}"
+    reasons = [(elsewhere if c.engine != "torch" else "") or c.refuse(problem, facts) for c in CANDIDATES]
     work = [None if reason else c.work(problem, facts, m) for c, reason in zip(CANDIDATES, reasons, strict=True)]
     allowed = [
         (w, i) for i, (w, c) in enumerate(zip(work, CANDIDATES, strict=True)) if w is not None and method in ("auto", c.method)
@@ -239,9 +306,7 @@ def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> 
     considered = tuple(
         Considered(c.engine, c.method, s, r) for c, s, r in zip(CANDIDATES, seconds, reasons, strict=True)
     )  # fmt: skip
-    candidate = CANDIDATES[chosen]
-    run = candidate.prepare(problem, facts)
-    return Plan(problem, facts, used, candidate.method, candidate.engine, seconds[chosen], considered, run)
+    return CANDIDATES[chosen], used, considered
 
 
 __all__ = ["Considered", "Plan", "get_threads", "make_plan", "set_threads"]

@@ -17,6 +17,8 @@ from ._cli.bench import bench
 from ._cli.calibrate import calibrate
 from ._cli.common import say
 from ._cli.demo import demo
+from ._cli.describe import describe
+from ._cli.design import design
 from ._cli.plan import plan
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
@@ -29,7 +31,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, calibrate, bench, demo):
+for command in (apply, plan, design, describe, calibrate, bench, demo):
     app.command(command)
 
 

@@ -13,7 +13,7 @@ from .._problem import Problem
 F32, F64, I128, U16 = range(4)  # the compiled code's accumulators
 
 # Sums of integers are exact below these.
-EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
+EXACT_SINGLE, EXACT_DOUBLE, EXACT_WIDE = 2**24, 2**53, 2**126
 # Rounding a transform to integers is exact while its error is below one half.
 EXACT_TRANSFORM = 2.0**44
 
@@ -31,7 +31,7 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
         peak = facts.abs_sum * largest * (1 if facts.real else 1.5) + abs(problem.bias.real)  # |re| + |im| <= 1.5 |k|
         if problem.single and peak < EXACT_SINGLE:
             return F32
-        wide = facts.abs_sum < 2**62 and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
+        wide = facts.abs_sum < 2**62 and peak < EXACT_WIDE and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
         return I128 if peak >= EXACT_DOUBLE and wide else F64
     # Outside this range float32 weights, or their products with float32 pixels, could
     # underflow where the result does not.
@@ -83,7 +83,7 @@ def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
 def small_integers(problem: Problem, facts: KernelFacts) -> bool:
     """Whether 16-bit sums are exact: samples of one byte, and few, binary weights."""
     limits = {"bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127)}.get(problem.image_dtype)
-    if limits is None or facts.binary_places is None or problem.bias or not facts.real or mixes(problem, facts):
+    if limits is None or facts.binary_places is None or problem.bias or problem.bank > 1 or not facts.real or mixes(problem, facts):
         return False
     if problem.kernel_size[0] > BLOCK_ROWS or facts.abs_sum * 2.0**facts.binary_places * (limits[1] - limits[0]) > 65535:
         return False
@@ -146,6 +146,11 @@ def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float)
 def integral(problem: Problem, facts: KernelFacts) -> bool:
     """Whether every sum, before the bias, is an integer."""
     return problem.largest_integer is not None and facts.integer
+
+
+def biased(problem: Problem, facts: KernelFacts) -> int:
+    """Roundings of the bias."""
+    return 1 if problem.bias or facts.biases is not None else 0
 
 
 def mixes(problem: Problem, facts: KernelFacts) -> bool:

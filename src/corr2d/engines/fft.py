@@ -35,6 +35,8 @@ class FFT:
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         if not (problem.channels or problem.complex_result or max(problem.span) >= LARGEST_COMPILED):
             return "the compiled transform takes this"
+        if problem.bank > 1:
+            return "planes have kernels of their own"
         if not facts.finite:
             return "the kernel has weights that are not finite"
         if problem.out_dtype == "bfloat16":
@@ -138,6 +140,7 @@ class _Transform:
         self.problem = problem
         self.integral = _integral(problem, facts)
         self.abs_sum = facts.abs_sum if facts.integer else math.inf
+        self.biases = facts.biases
         self.item = _itemsize(problem, facts)
         self.complex = problem.complex_image or not facts.real
         double = self.item // (2 if self.complex else 1) == 8
@@ -229,7 +232,9 @@ class _Transform:
                 result = _ldexp(result, scale)
             if integral:
                 result = np.rint(result)
-            if p.bias:
+            if self.biases is not None:
+                result = result + self.biases[o]
+            elif p.bias:
                 result = result + (p.bias if self.complex or p.complex_result else p.bias.real)
             if poisoned is not None:
                 result = np.where(poisoned[oy:height:sy, ox:width:sx], np.nan, result)
@@ -286,8 +291,11 @@ class _Bits:
 
 
 def _peak(tiles) -> float:
-    """The largest magnitude; not finite if any pixel is not."""
-    return float(np.max([np.abs(tile).max() for tile in tiles]))
+    """The largest magnitude of a part; not finite if any pixel is not.
+
+    Of a part, for the modulus of a finite complex number may be infinite.
+    """
+    return float(np.max([np.abs(tile.view(tile.real.dtype)).max() for tile in tiles]))
 
 
 def _run(indices: np.ndarray) -> bool:

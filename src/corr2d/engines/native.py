@@ -13,11 +13,13 @@ from .._arrays import split_complex
 from .._cost import Machine
 from .._problem import Problem
 from .accuracy import (
+    BLOCK_ROWS,
     F64,
     I128,
     ROUNDINGS,
     U16,
     accumulator,
+    biased,
     cancellation,
     chain_for,
     chain_length,
@@ -83,16 +85,17 @@ class _Native:
     @staticmethod
     def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
         weights, mixing = facts.weights, mixes(problem, facts)
-        if mixing:
-            weights = _mix_complex(weights.reshape((-1,) + weights.shape[-3:]) if weights.ndim == 4 else weights[None, None], problem)
-        else:
-            weights = weights[None, None]
-        outputs, inputs = weights.shape[:2]
+        weights = weights if problem.channels else weights[..., None, None, :, :]
+        if mixing and problem.complex_result:
+            weights = _mix_complex(weights, problem)
+        outputs, inputs = weights.shape[-4:-2]
         fill = [problem.fill.real, problem.fill.imag] if problem.complex_image else [problem.fill.real]
         if mixing:
             fill = fill * (inputs // len(fill))
         bias = [problem.bias.real, problem.bias.imag][: 2 if problem.complex_result else 1]
-        bias = bias * (outputs // len(bias)) if mixing else bias[:1]
+        bias = bias * (outputs // len(bias)) * problem.bank if mixing else bias[:1] * problem.bank
+        if facts.biases is not None:
+            bias = facts.biases
         column, row = recipe.factors or (None, None)
         return _native.Filter(
             np.ascontiguousarray(weights, dtype=float), outputs, inputs, problem.kernel_size, mixing, column, row,
@@ -137,9 +140,11 @@ class Direct(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
             return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places)
+        if problem.relaxed and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
+            return Recipe(accumulator(problem, facts, 0), problem.kernel_size[0])
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
-        spare = 1 + (1 if problem.bias else 0)  # one for the rounding of the weights
+        spare = 1 + biased(problem, facts)  # one for the rounding of the weights
         group = rows_in_group(facts.weights, inputs, spare)
         if group:
             return Recipe(accumulator(problem, facts, direct_roundings(facts.weights, inputs, group) + spare), group)
@@ -170,12 +175,14 @@ class Sparse(_Native):
     method = "sparse"
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
+        if problem.bank > 1:
+            return "planes have kernels of their own"
         if accumulator(problem, facts, self.roundings(problem, facts)) == I128:
             return "integer sums may pass 2**53, where only 'direct' stays exact"
         return ""
 
     def roundings(self, problem: Problem, facts: KernelFacts) -> int:
-        return pairwise_roundings(self._taps(problem, facts)) + 1 + (1 if problem.bias else 0)
+        return pairwise_roundings(self._taps(problem, facts)) + 1 + biased(problem, facts)
 
     @staticmethod
     def _taps(problem: Problem, facts: KernelFacts) -> int:
@@ -211,7 +218,7 @@ class Separable(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         columns, rows = facts.factors[0][None], facts.factors[1][None]
         # What rank 1 misses, and the bias.
-        group, roundings = chain_for(columns, rows, facts.abs_sum, 2 + (1 if problem.bias else 0))
+        group, roundings = chain_for(columns, rows, facts.abs_sum, 2 + biased(problem, facts))
         return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows))
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
@@ -242,7 +249,7 @@ class LowRank(_Native):
 
     def _recipe(self, problem: Problem, facts: KernelFacts) -> tuple[Recipe, float]:
         columns, rows = facts.terms
-        spare = 1 if problem.bias else 0
+        spare = biased(problem, facts)
         if problem.single:
             spare += facts.terms_residual * 2.0**24
         else:  # the residual was measured with roundings of its own
@@ -270,11 +277,11 @@ class Box(_Native):
             return "the weights are not all the same"
         if problem.stride != (1, 1):
             return "the output is strided"
-        if self.roundings(problem) > ROUNDINGS and not problem.single:
+        if self.roundings(problem, facts) > ROUNDINGS and not problem.single:
             return "the kernel is too large to be summed by doubling within the accuracy"
         if max(problem.kernel_size) > 4096:
             return "the kernel has more than 4096 taps a side"
-        if accumulator(problem, facts, self.roundings(problem)) == I128:
+        if accumulator(problem, facts, self.roundings(problem, facts)) == I128:
             return "integer sums may pass 2**53, where only 'direct' stays exact"
         return ""
 
@@ -283,12 +290,12 @@ class Box(_Native):
         """Additions on the way to a sum of so many: a doubling for each binary digit, one more for each 1."""
         return taps.bit_length() + taps.bit_count() - 2
 
-    def roundings(self, problem: Problem) -> int:
+    def roundings(self, problem: Problem, facts: KernelFacts) -> int:
         # The weight, the product with it, and the bias.
-        return sum(map(self.additions, problem.kernel_size)) + 2 + (1 if problem.bias else 0)
+        return sum(map(self.additions, problem.kernel_size)) + 2 + biased(problem, facts)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        double = accumulator(problem, facts, self.roundings(problem)) == F64
+        double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
         kh, kw = problem.kernel_size
         # In multiply-adds of the direct loops: each addition is loaded and stored, those along the rows
         # unaligned; a band begins with kh - 1 rows that give no output yet.
@@ -297,13 +304,11 @@ class Box(_Native):
         return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, Recipe(accumulator(problem, facts, self.roundings(problem)), box=True))
+        return self._runner(problem, facts, Recipe(accumulator(problem, facts, self.roundings(problem, facts)), box=True))
 
 
 def _mix_complex(weights: np.ndarray, problem: Problem) -> np.ndarray:
     """Complex correlation as real channel mixing: (O, I) complex is (2 O, 2 I or I) real."""
-    if not problem.complex_result:
-        return weights
     real, imag = weights.real, weights.imag
     o, i, kh, kw = weights.shape
     parts = 2 if problem.complex_image else 1
@@ -320,6 +325,8 @@ def _unlike_others(problem: Problem, facts: KernelFacts) -> str:
     """Why a method for one real, finite kernel on every plane refuses, or nothing."""
     if problem.channels:
         return "the kernel mixes channels"
+    if problem.bank > 1:
+        return "planes have kernels of their own"
     if mixes(problem, facts):
         return "the kernel is complex"
     return "" if facts.finite else "the kernel has weights that are not finite"

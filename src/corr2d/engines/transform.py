@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
+
+import numpy as np
 
 from .._analysis import KernelFacts
 from .._cost import Machine
@@ -13,6 +16,8 @@ from .native import Recipe, _Native
 
 # Sides of a transform's tiles (native/fft.hpp).
 TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# Bytes of spectra, where planes have kernels of their own.
+SPECTRA = 24 << 20
 # Gathering a tile and writing its outputs, counted as further levels of its transform: for each
 # point (memory's part in it is large), and for each row.
 POINT_LEVELS, ROW_LEVELS = 8, 400
@@ -73,6 +78,9 @@ class Transform(_Native):
         double = self._double(problem, facts)
         flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
         seconds = flop / machine.transform_rate * (2 if double else 1)
+        if problem.trained:  # kernels are transformed anew at every call, in double
+            tile = math.prod(_best_tiles(_dense_size(problem), problem.span, problem.planes, double)[1])
+            seconds += problem.bank * 2.5 * tile * math.log2(tile) * 2 / machine.transform_rate
         if problem.channel_axis is not None:  # taken apart: every tile touches all channels' memory
             seconds += (problem.pixels + problem.outputs) / machine.strided_rate
         return seconds
@@ -99,4 +107,19 @@ class Transform(_Native):
         places = self._places(problem, facts)
         rounding = 2 if places is not None else 1 if facts.integer else 0
         code = F64 if self._double(problem, facts) else F32
-        return self._runner(problem, facts, Recipe(code, transform=tile, rounding=rounding, places=places or 0))
+        recipe = Recipe(code, transform=tile, rounding=rounding, places=places or 0)
+        at_once = max(1, SPECTRA // (math.prod(tile) * (16 if code == F64 else 8)))
+        return self._runner(problem, facts, recipe) if problem.bank <= at_once else self._in_turn(problem, facts, recipe, at_once)
+
+    def _in_turn(self, problem: Problem, facts: KernelFacts, recipe: Recipe, at_once: int):
+        """So many kernels of a bank at a time that their spectra fit the memory; none is kept."""
+
+        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            per_kernel = 1 if facts.biases is None else len(facts.biases) // problem.bank
+            for a in range(0, problem.bank, at_once):
+                b = min(a + at_once, problem.bank)
+                biases = None if facts.biases is None else facts.biases[a * per_kernel : b * per_kernel]
+                part = replace(problem, bank=b - a), replace(facts, weights=facts.weights[a:b], biases=biases)
+                self._runner(*part, recipe)(image[..., a:b, :, :], out[..., a:b, :, :], threads)
+
+        return run
