@@ -78,7 +78,7 @@ def test_rows_and_lists(text, rows):
     [
         ("", "empty string; give a preset, rows, a JSON list or @file"),
         (" \n", "empty string"),
-        ("sobl", "'sobl': no such preset; closest is 'sobel'; presets: airy, binomial, box"),
+        ("sobl", "'sobl': no such preset; closest is 'sobel'; all 39 are listed by `corr2d design`"),
         ("gauss:sigma=2", "closest is 'gaussian'"),
         ("nan", "no such preset"),
         ("box", "preset box takes h, w"),
@@ -130,11 +130,6 @@ def test_malformed_text_is_refused_in_one_line(text, message):
         parse_kernel(text)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
-
-
-def test_an_unknown_preset_lists_all():
-    with pytest.raises(OptionError, match=", ".join(PRESETS)):
-        parse_kernel("prewit")
 
 
 def test_every_design_is_a_preset():

@@ -85,7 +85,7 @@ def parse_kernel(text: str) -> Kernel:
     >>> parse_kernel("sobl-x")
     Traceback (most recent call last):
         ...
-    corr2d._errors.OptionError: kernel 'sobl-x': no such preset; closest is 'sobel-x'; presets: airy, ...
+    corr2d._errors.OptionError: kernel 'sobl-x': no such preset; closest is 'sobel-x'; all 39 are listed by `corr2d design`
     """
     stripped = text.strip()
     if not stripped:
@@ -109,7 +109,7 @@ def _from_preset(text: str) -> Kernel:
     preset = PRESETS.get(name)
     if preset is None:
         closest = max(PRESETS, key=lambda known: difflib.SequenceMatcher(None, name, known).ratio())
-        raise OptionError(f"no such preset; closest is {closest!r}; presets: {', '.join(PRESETS)}")
+        raise OptionError(f"no such preset; closest is {closest!r}; all {len(PRESETS)} are listed by `corr2d design`")
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for argument in _split_arguments(rest):

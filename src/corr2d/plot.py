@@ -50,12 +50,14 @@ def kernel(weights: Any, *, ax: Axes | None = None) -> Figure:
     if max(k.shape) <= _MOST_PRINTED:
         texts = [[_short(w, limit) for w in row] for row in k.weights]
         longest = max(len(text) for row in texts for text in row)
-        size = max(5.0, min(11.0, 34 / max(longest, 3)))
+        size = max(6.5, min(11.0, 36 / max(longest, 3)))
         for (y, x), w in np.ndenumerate(k.weights):
             dark = abs(w) > 0.6 * limit
             ax.text(x, y, texts[y][x], ha="center", va="center", fontsize=size, color="white" if dark else _INK)
         ax.set_xticks(range(k.shape[1]))
         ax.set_yticks(range(k.shape[0]))
+    else:
+        ax.locator_params(integer=True)
     row, column = k.anchor or ((k.shape[0] - 1) // 2, (k.shape[1] - 1) // 2)
     from matplotlib.patches import Rectangle
 
@@ -89,7 +91,7 @@ def edges(weights: Any) -> Figure:
     >>> figure = edges([[1, -1]])  # doctest: +SKIP
     """
     k = _plane(weights)
-    scenes = _scenes()
+    scenes, two_signs = _scenes(), bool((k.weights < 0).any())
     figure, grid = _figure(4, len(scenes) + 1, (2.0 * (len(scenes) + 1), 8.2))
     for row, (turned, shown) in enumerate(((k, "K"), (k.T, "Kᵀ"))):
         kernel(Kernel(turned, name=shown), ax=grid[2 * row][0])
@@ -98,7 +100,7 @@ def edges(weights: Any) -> Figure:
             image = scene.T if row else scene
             result = corr2d.corr2d(image, turned, padding="same", boundary="edge")
             _show(grid[2 * row][column], image, title + "ᵀ" * row)
-            _show(grid[2 * row + 1][column], result, f"{shown} ⋆ {title}" + "ᵀ" * row, signed=bool(result.min() < -1e-9))
+            _show(grid[2 * row + 1][column], result, f"{shown} ⋆ {title}" + "ᵀ" * row, signed=two_signs)
     return figure
 
 
@@ -163,7 +165,7 @@ def plan(chosen: Any) -> Figure:
         ax.barh(y, 1e3 * c.seconds - left, left=left, color=_BLUE if mine else "white", edgecolor=_BLUE, height=0.7)
         ax.text(1e3 * c.seconds * 1.08, y, f"{1e3 * c.seconds:.3g} ms{', chosen' * mine}", va="center", fontsize=8)
     ax.set_yticks(range(len(answers)), [f"{c.engine} · {c.method}" for c in answers], fontsize=8)
-    ax.invert_yaxis()
+    ax.set_ylim(len(answers) - 0.4, -0.6)
     ax.set_xscale("log")
     ax.set_xlim(left, max(times) * 4)
     ax.set_xlabel("predicted milliseconds", fontsize=9)
@@ -187,7 +189,7 @@ def overview(weights: Any) -> Figure:
     _draw_profiles(grid[0][2], d)
     for ax, (title, scene) in zip(grid[1], list(_scenes().items())[:1] + list(_scenes().items())[2:4], strict=True):
         result = corr2d.corr2d(scene, k, padding="same", boundary="edge")
-        _show(ax, result, f"answer to: {title}", signed=bool(result.min() < -1e-9))
+        _show(ax, result, f"answer to: {title}", signed=bool((k.weights < 0).any()))
     figure.suptitle(d.name, fontsize=11)
     return figure
 
@@ -260,7 +262,9 @@ def _short(w: float, limit: float) -> str:
     """The number in few characters, zeros as such."""
     if abs(w) < 1e-9 * limit:
         return "0"
-    return f"{w:.3g}".replace("-", "−").replace("0.", ".", 1) if abs(w) < 1 else f"{w:.4g}".replace("-", "−")
+    if abs(w) < 2e-3 * limit:
+        return "≈0"
+    return f"{w:.2g}".replace("0.", ".", 1).replace("-", "−") if abs(w) < 1 else f"{w:.4g}".replace("-", "−")
 
 
 def _signed() -> Any:
