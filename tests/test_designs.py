@@ -10,6 +10,7 @@ from scipy import ndimage, signal
 
 from corr2d import Kernel, corr2d, kernels
 from corr2d._errors import OptionError, ShapeError
+from machine import run_python
 
 close = dict(rtol=0, atol=1e-14)
 
@@ -287,6 +288,12 @@ def test_gabor_answers_to_its_own_stripes_most():
 def test_the_impossible_is_refused_with_a_reason(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_designing_needs_numpy_only():
+    code = "import sys, corr2d.kernels as k; k.gabor(8), k.savgol(5, 2), k.shift(0.5), k.disk(3)\n"
+    code += "print(*[m for m in ('scipy.special', 'scipy.ndimage', 'scipy.signal', 'scipy.optimize', 'matplotlib', 'cv2', 'torch') if m in sys.modules])"
+    assert run_python(code).split() == []
 
 
 # -- where a kernel came from ------------------------------------------------------------------
