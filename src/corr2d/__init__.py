@@ -22,6 +22,7 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelStudio",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -42,10 +43,17 @@ __all__ = [
 ]
 
 _LAZY = {
-    "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel"),
-    "describe": ("_describe", "describe"), "plot": ("plot", None),
-    "as_linear_operator": ("matrix", "as_linear_operator"), "as_matrix": ("matrix", "as_matrix"), "im2col": ("matrix", "im2col"),
-}  # fmt: skip
+    "Kernel": ("kernel", "Kernel"),
+    "KernelStudio": ("studio._widget", "KernelStudio"),
+    "as_linear_operator": ("matrix", "as_linear_operator"),
+    "as_matrix": ("matrix", "as_matrix"),
+    "describe": ("_describe", "describe"),
+    "im2col": ("matrix", "im2col"),
+    "images": ("images", None),
+    "kernels": ("kernels", None),
+    "nn": ("nn", None),
+    "plot": ("plot", None),
+}
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter
 

@@ -19,7 +19,9 @@ from ._cli.common import say
 from ._cli.demo import demo
 from ._cli.describe import describe
 from ._cli.design import design
+from ._cli.export import export
 from ._cli.plan import plan
+from ._cli.studio import studio
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
 
@@ -31,7 +33,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, design, describe, calibrate, bench, demo):
+for command in (apply, plan, design, describe, export, calibrate, bench, demo, studio):
     app.command(command)
 
 
