@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -489,3 +490,21 @@ def test_ctrl_c(tmp_path):
     subprocess.run([*command, "--resume"], cwd=tmp_path, check=True)
     assert (zarr.open(str(tmp_path / "out.zarr"))[...] == 0).all()
     shutil.rmtree(tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_with_rate_and_remaining_time_is_for_terminals(terminal, tmp_path):
+    to_zarr(tmp_path / "in.zarr", np.zeros((3000, 2048), np.uint8), (128, 2048))
+    controller, end = pty.openpty() if terminal else os.pipe()
+    code = "import sys; from corr2d import cli, _stream; _stream._LARGEST_BAND = 1; sys.exit(cli.main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", code, "apply", "in.zarr", "out.zarr", "-k", "box:31", "--dtype", "float32"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run(argv, cwd=tmp_path, stderr=end, check=True, env=environment)
+    os.set_blocking(controller, False)
+    try:
+        shown = os.read(controller, 1_000_000).decode()
+    except BlockingIOError:
+        shown = ""
+    os.close(controller)
+    os.close(end)
+    assert bool(re.search(r"filtering.* \d+%.* \d+ Mpixel/s.* left.*\d:\d\d", shown)) == terminal, shown[-2000:]
