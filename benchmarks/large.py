@@ -80,8 +80,8 @@ def contenders(memory: str, python: str) -> dict[str, tuple[str, str, list[str]]
     }
 
 
-def picture(side: int, folder: Path, chunk: int) -> None:
-    """A noisy picture in three formats."""
+def picture(side: int, folder: Path, chunk: int, kinds: set[str]) -> None:
+    """A noisy picture in the formats that are read."""
     import tifffile
     import zarr
     from scipy.ndimage import gaussian_filter
@@ -90,14 +90,17 @@ def picture(side: int, folder: Path, chunk: int) -> None:
     unit = min(side, 2048)
     base = gaussian_filter(rng.standard_normal((unit, unit)).astype(np.float32), 8)
     base = (base / np.abs(base).max() * 100 + 128 + rng.normal(0, 3, base.shape)).clip(0, 255).astype(np.uint8)
-    array = zarr.create_array(str(folder / "in.zarr"), shape=(side, side), chunks=(chunk, chunk), dtype="u1")
-    mapped = np.lib.format.open_memmap(folder / "in.npy", "w+", np.uint8, (side, side))
-    for y in range(0, side, unit):
-        band = np.tile(base, (1, -(-side // unit)))[: min(unit, side - y), :side]
-        array[y : y + unit] = band
-        mapped[y : y + unit] = band
-    mapped.flush()
-    tifffile.imwrite(folder / "in.tif", mapped, tile=(512, 512), bigtiff=True)
+    band = np.tile(base, (1, -(-side // unit)))[:, :side]
+    targets = []
+    if "zarr" in kinds:
+        targets.append(zarr.create_array(str(folder / "in.zarr"), shape=(side, side), chunks=(chunk, chunk), dtype="u1"))
+    if kinds - {"zarr"}:
+        targets.append(np.lib.format.open_memmap(folder / "in.npy", "w+", np.uint8, (side, side)))
+    for target in targets:
+        for y in range(0, side, unit):
+            target[y : y + unit] = band[: min(unit, side - y)]
+    if "tif" in kinds:
+        tifffile.imwrite(folder / "in.tif", targets[-1], tile=(512, 512), bigtiff=True)
 
 
 # In a small process of its own: a child's peak counts what it had of its parent before it became another program.
@@ -139,13 +142,13 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=1024)
     parser.add_argument("--memory", default="1200M")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", default="", help="part of the names to run")
+    parser.add_argument("--only", default="", help="parts of the names to run, separated by |")
     parser.add_argument("--folder", type=Path, help="where the files go; default a temporary folder")
     options = parser.parse_args()
-    runs = {name: what for name, what in contenders(options.memory, sys.executable).items() if options.only in name}
+    runs = {name: what for name, what in contenders(options.memory, sys.executable).items() if any(part in name for part in options.only.split('|'))}
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         here = Path(folder)
-        picture(options.side, here, options.chunk)
+        picture(options.side, here, options.chunk, {source for source, _, _ in runs.values()})
         records: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
         reference = None
         for turn in range(options.repeat):
