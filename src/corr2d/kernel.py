@@ -6,15 +6,13 @@ output pixel, a constant that is added to the result, a name; and an algebra in
 which filtering twice, scaling and turning are again kernels.
 """
 
-import json
 import math
 import operator
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Complex, Real
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +21,11 @@ from . import _kernel_html
 from ._errors import DTypeError, OptionError, ShapeError
 from ._files import one_line, replacing
 
+if TYPE_CHECKING:
+    from .export import Export
+
 __all__ = ["Kernel"]
 
-_FORMAT = "corr2d-kernel"
-_VERSION = 1
-_LARGEST_FILE = 64 * 2**20  # bytes; a megapixel kernel fits, a mistaken video does not
 _LONGEST_SOURCE = 300  # characters
 
 
@@ -261,29 +259,33 @@ class Kernel:
         >>> Kernel.load(path) == third
         True
         """
-        weights = self.weights
-        if weights.dtype.kind == "c":
-            weights = np.stack([weights.real, weights.imag], axis=-1)
-        record = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "name": self.name,
-            "source": self.source,
-            "orientation": "correlation",
-            "dtype": self.dtype.name,
-            "anchor": self.anchor,
-            "bias": self.bias if isinstance(self.bias, float) else [self.bias.real, self.bias.imag],
-            "weights": weights.tolist(),
-        }
-        lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
+        from ._kernel_files import to_json
+
         with replacing(path) as file:
-            file.write(f"{{\n{lines}\n}}\n".encode())
+            file.write(to_json(self).encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Kernel":
-        """Read a kernel that `save` has written.
+        """Read a kernel from a file of ours or another program's.
 
         Nothing in the file is executed, and a file that is no kernel is refused.
+
+        Parameters
+        ----------
+        path : str or path
+            What `save` writes; ``.npy`` and ``.npz`` with one array; rows of numbers
+            (CSV, ImageJ's kernel text); a vips matrix; OpenCV FileStorage (YAML, XML,
+            JSON) with one matrix; and the commands that `export` writes for
+            ImageMagick, FFmpeg and ImageJ, or such a string itself: ImageMagick's
+            ``"3x3: 1,2,3 0,5,-4 -6,0,7"``, FFmpeg's ``"convolution=0m='…'"``.
+
+        Returns
+        -------
+        Kernel
+            In correlation orientation: what the program turns round or divides by its
+            sum is turned and divided here. A syntax that centres its kernels gives the
+            kernel with the zeros that put it there. A bias in percent
+            (ImageMagick) counts as grey levels of 0 to 255.
 
         Raises
         ------
@@ -299,16 +301,49 @@ class Kernel:
         >>> Kernel([[1, -1]], anchor=(0, 1)).save(path)
         >>> Kernel.load(path)
         Kernel([[ 1., -1.]], anchor=(0, 1))
+        >>> Kernel.load("2x1+0+0: 1,-1")
+        Kernel([[ 1., -1.]], anchor=(0, 0))
         """
-        if Path(path).stat().st_size > _LARGEST_FILE:
-            raise OptionError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, no kernel file")
-        try:
-            record = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
-            return _from_record(record)
-        # RecursionError: a file that is a million brackets.
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
-            raise OptionError(f"{path}: not a corr2d kernel file: {reason}") from None
+        from ._kernel_files import read
+
+        return read(path)
+
+    def export(self, target: str, *, boundary: str | None = None, strict: bool = True) -> "Export":
+        """Write the kernel in another tool's syntax; `corr2d.export.export` says more.
+
+        Parameters
+        ----------
+        target : str
+            ``numpy scipy opencv pytorch onnx imagemagick ffmpeg gegl vips svg glsl wgsl
+            imagej matlab gmic c json``.
+        boundary : str, optional
+            What lies outside the image, in `corr2d.corr2d`'s words; default what the
+            target does by default.
+        strict : bool, default True
+            Refuse what the target cannot express; False writes the nearest thing.
+
+        Returns
+        -------
+        Export
+            ``text`` (bytes for onnx), ``warnings``, ``exact``.
+
+        Raises
+        ------
+        OptionError
+            The target is unknown, or cannot express the kernel or the boundary.
+        MissingExtraError
+            ``onnx`` is asked for and not installed.
+
+        Examples
+        --------
+        >>> print(Kernel([[1, -1]]).export("imagej"))
+        // corr2d kernel, 1x2 (rows x columns), for imagej
+        ...
+        run("Convolve...", "text1=[0 1 -1\\n]");
+        """
+        from .export import export
+
+        return export(self, target, boundary=boundary, strict=strict)
 
     # -- looking -------------------------------------------------------------
 
@@ -445,30 +480,3 @@ def _compose_bias(a: Kernel, b: Kernel) -> float | complex:
         )
     bias = gains.flat[0] * b.bias + a.bias
     return bias if a.dtype.kind == "c" or b.dtype.kind == "c" else float(bias)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a weight")
-
-
-def _from_record(record: Any) -> Kernel:
-    """The kernel in a parsed file; any of ValueError, TypeError, KeyError otherwise."""
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
-        raise ValueError(f'there is no "format": "{_FORMAT}" in it')
-    if record.get("version") != _VERSION:
-        raise ValueError(f"version {record.get('version')!r} is not {_VERSION}; update corr2d")
-    weights, bias = np.array(record["weights"]), record["bias"]
-    if weights.dtype.kind not in "iuf":
-        raise ValueError("the weights are not an array of numbers")
-    if record["dtype"] == "complex128":
-        if weights.ndim < 2 or weights.shape[-1] != 2:
-            raise ValueError("complex weights are pairs [real, imaginary]")
-        # A pair of float64 is a complex128; arithmetic (re + 1j*im) would lose -0.0.
-        weights = np.ascontiguousarray(weights, np.float64).view(np.complex128)[..., 0]
-    elif record["dtype"] != "float64":
-        raise ValueError(f"dtype {record['dtype']!r} is neither float64 nor complex128")
-    if isinstance(bias, list):
-        bias = complex(*bias)
-    if record.get("orientation", "correlation") != "correlation":
-        raise ValueError(f"orientation {record['orientation']!r} is not 'correlation'; turn the weights by 180 degrees")
-    return Kernel(weights, anchor=record["anchor"], bias=bias, name=record["name"], source=record.get("source", ""))
