@@ -95,6 +95,37 @@ def test_the_pages_arithmetic_is_corr2ds(studio):
     assert fitted > 250
 
 
+def test_edits_one_after_another_are_the_whole_sum(studio):
+    """60 random edits of one to three weights, a kernel as large as the grid: what is added up is what is computed anew."""
+    worst, exact = studio.evaluate(
+        """async () => {
+          const { Edits } = await import("/edits.mjs");
+          const { correlate } = await import("/correlate.mjs");
+          const { generator } = await import("/descent.mjs");
+          const out = [];
+          for (const whole of [false, true]) {
+            const random = generator(5);
+            const value = () => (whole ? Math.round(20 * random() - 10) : random() - 0.5);
+            const plane = { height: 20, width: 23, data: new Float64Array(460).map(value) };
+            const options = { padding: "same", boundary: "wrap", fill: 0, stride: 1, dilation: 2, convolve: true };
+            const weights = Array.from({ length: 9 }, () => Array.from({ length: 7 }, value));
+            const edits = new Edits();
+            let worst = 0;
+            for (let step = 0; step < 60; step++) {
+              for (let n = 0; n <= step % 3; n++) weights[Math.floor(9 * random())][Math.floor(7 * random())] = value();
+              const kernel = { weights: weights.map((line) => [...line]) };
+              const [fast, slow] = [edits.run(plane, kernel, options).data, correlate(plane, kernel, options).data];
+              fast.forEach((v, i) => (worst = Math.max(worst, Math.abs(v - slow[i]))));
+            }
+            out.push(worst);
+          }
+          return out;
+        }"""
+    )
+    assert 0 < worst < 32 * 2**-53 * 63 * 0.5 * 0.5
+    assert exact == 0
+
+
 def test_a_nan_reaches_every_window_and_no_other(studio):
     """Zero weights multiply, too."""
     image = np.zeros((9, 9))
@@ -323,7 +354,7 @@ def test_the_picture_shown_is_the_one_computed(chromium, url):
         signed = canvas(tab, "image-output", drawn=True).astype(float)
         edges = means(corr2d.corr2d(CAMERAMAN, kernels.sobel(1), padding="same", boundary="reflect"))
         bluer = means(signed[..., 2] - signed[..., 0])
-        assert np.corrcoef(bluer.ravel(), edges.ravel())[0, 1] < -0.9, "negative is blue, positive is orange"
+        assert np.corrcoef(bluer.ravel(), edges.ravel())[0, 1] < -0.8, "negative is blue, positive is orange"
 
 
 def means(plane, n=32):
@@ -544,10 +575,7 @@ def test_the_chapter_from_end_to_end(chromium, url, language):
 def test_the_chapters_first_outputs(chromium, url):
     """19 25 37 43, and the column of ones and of minus ones."""
     for step, picture, expected in ((1, (2, 2), [[19, 25], [37, 43]]), (2, (6, 7), [[0, 1, 0, 0, 0, -1, 0]] * 6)):
-        with page(chromium, f"{url}") as tab:
-            tab.get_by_test_id("chapter-start").click()
-            for _ in range(step - 1):
-                tab.get_by_test_id("chapter-next").click()
+        with page(chromium, f"{url}#step={step}") as tab:
             settled(tab)
             tab.get_by_test_id("image-output").focus()
             seen = np.full(picture, np.nan)

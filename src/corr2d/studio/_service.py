@@ -182,9 +182,13 @@ class Service:
             reach = [options["dilation"] * (taps - 1) for taps in kernel.shape]
             options["padding"] = tuple((length - length // 2, length // 2) for length in reach)
         plan = corr2d.plan(picture.pixels, kernel, **options)
-        start = time.perf_counter()
-        result = plan(picture.pixels)
-        return picture, result, plan, time.perf_counter() - start
+        seconds: list[float] = []
+        # Once more while it is quick: a first run pays for memory that later ones find in place.
+        while len(seconds) < 3 and sum(seconds) < 0.2:
+            start = time.perf_counter()
+            result = plan(picture.pixels)
+            seconds.append(time.perf_counter() - start)
+        return picture, result, plan, min(seconds)
 
     # -- learning --------------------------------------------------------------
 

@@ -35,6 +35,7 @@ export class Arithmetic {
     const flat = window.taps.flat();
     this.#build(window.taps.length, window.taps[0].length);
     const colours = palette(scale);
+    const room = window.taps.length > 7 || window.taps[0].length > 7 ? 4 : 6;
     window.taps.forEach((line, i) =>
       line.forEach((tap, j) => {
         const { cell, pixel, weight, product } = this.#cells[i][j];
@@ -43,9 +44,9 @@ export class Arithmetic {
         cell.style.color = ink;
         cell.className = tap.outside ? "outside" : "";
         cell.title = `${t("row")} ${tap.row}, ${t("column")} ${tap.column}${tap.outside ? `: ${t("padding")}` : ""}`;
-        pixel.textContent = short(tap.pixel, 6);
-        weight.textContent = `× ${short(tap.weight, 6)}`;
-        product.textContent = short(tap.product, 7);
+        pixel.textContent = short(tap.pixel, room);
+        weight.textContent = `× ${short(tap.weight, room)}`;
+        product.textContent = short(tap.product, room + 1);
       }),
     );
     this.#lead.replaceChildren(`${t("output")}[${y}, ${x}] = `, h("strong", {}, short(window.sum, 12)));

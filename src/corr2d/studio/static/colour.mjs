@@ -75,7 +75,10 @@ export function scaleOf(output, display, white, zeroGain, dark) {
     const limit = Number.isFinite(most) && most > 0 ? edgeLimit(output.data, most) : 1;
     return { signed: true, low: -limit, high: limit, dark, beyond: shareBeyond(output.data, -limit, limit) };
   }
-  return { signed: false, low: 0, high: white, dark, beyond: shareBeyond(output.data, 0, white) };
+  const beyond = shareBeyond(output.data, 0, white);
+  // Where most would be cut off, as with sums that no one divided, the scale goes as far as the values.
+  if (beyond > 0.5 && high > white) return { signed: false, low: Math.min(low, 0), high, dark, beyond: 0 };
+  return { signed: false, low: 0, high: white, dark, beyond };
 }
 
 /**

@@ -124,7 +124,7 @@ export function correlate(plane, kernel, options) {
   const applied = asApplied(kernel, options);
   const sizes = geometry(plane, applied, options);
   const source = padded(plane, sizes, options);
-  const factors = options.stride === 1 && source.data.every(Number.isFinite) ? factorsOf(applied.weights) : null;
+  const factors = options.stride === 1 && isFinite(source) ? factorsOf(applied.weights) : null;
   const data = factors
     ? passes(source, factors, options.dilation, sizes)
     : sums(source, applied.weights, options, sizes.height, sizes.width);
@@ -136,10 +136,10 @@ export function correlate(plane, kernel, options) {
  * @param {Plane} source @param {number[][]} weights @param {{stride: number, dilation: number}} options
  * @param {number} height @param {number} width
  */
-function sums(source, weights, { stride, dilation }, height, width) {
+export function sums(source, weights, { stride, dilation }, height, width) {
   /** @type {number[]} */ const offsets = [];
   /** @type {number[]} */ const taps = [];
-  const finite = source.data.every(Number.isFinite);
+  const finite = isFinite(source);
   weights.forEach((line, i) =>
     line.forEach((weight, j) => {
       if (weight === 0 && finite) return; // but 0 times an infinity is no zero
@@ -185,6 +185,13 @@ export function factorsOf(weights) {
   const column = weights.map((line) => line[pj] / row[pj]);
   const exact = weights.every((line, i) => line.every((weight, j) => Math.abs(weight - column[i] * row[j]) <= 4e-16 * top));
   return exact ? { column: column.map((weight) => [weight]), row: [row] } : null;
+}
+
+/** Has the plane neither NaN nor infinities? Zero times either is NaN. @param {Plane} plane */
+export function isFinite({ data }) {
+  let zero = 0;
+  for (let i = 0; i < data.length; i++) zero += 0 * data[i];
+  return zero === 0;
 }
 
 /** Columns first, then rows. @param {Plane} source @param {{column: number[][], row: number[][]}} factors @param {number} dilation @param {Geometry} sizes */
