@@ -96,6 +96,7 @@ struct Job {
     Accumulator accumulator;
     Boundary boundary;
     i64 group;  // direct: kernel rows summed in registers; else: taps summed in a chain
+    int across;  // direct: the kernel left to right is itself (1) or its negative (-1); 0: that is not used
     Weights weights;
     Transform transform;
     Integers integers;  // of u16 sums
@@ -108,6 +109,7 @@ struct Job {
     i64 planes;                   // independent planes (mixing: images)
     bool (*stopped)();            // asked between strips: is the result still wanted?
     bool stream;                  // bypass the cache when writing
+    bool add;                     // fft: results are added to what the output holds
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
     i64 band_rows, bands;
@@ -119,6 +121,8 @@ struct Job {
     i64 out_offset(i64 o) const { return o / out_parts * out_channel + o % out_parts * out_part; }
 };
 
+struct LagJob;
+
 // What one instruction set offers.
 struct Isa {
     const char* name;
@@ -128,6 +132,8 @@ struct Isa {
     void (*spectrum)(const Transform&, const Axis& y, const Axis& x, const double* weights, bool single, char* memory, void* to);
     std::size_t (*spectrum_bytes)(i64 ny, i64 nx);
     double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
+    void (*lag_block)(LagJob&);                              // choose tiles
+    void (*lag_band)(const LagJob&, i64 index, char* arena);
 };
 
 }  // namespace corr2d

@@ -214,6 +214,16 @@ static i64 finish_row(const Job& job, const HalfTile<T>& h, i64 r, T* row) {
     return count;
 }
 
+// What the output, of the sums' own type, holds already: a part of a large kernel's sums.
+template <class T>
+static void add_row(const char* held, i64 step, T* row, i64 n) {
+    for (i64 i = 0; i < n; ++i) {
+        T before;
+        __builtin_memcpy(&before, held + i * step, sizeof before);
+        row[i] += before;
+    }
+}
+
 // The outputs of a pair, row by row; of tiles side by side both at once, as whole cache lines
 // are cheaper to write than parts.
 template <class T>
@@ -226,7 +236,9 @@ static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[
         for (i64 r = to_multiple(t.y, job.y.stride); r < t.rows; r += job.y.stride) {
             i64 count = finish_row(job, halves[i], r, row);
             if (beside) count += finish_row(job, halves[1], r, row + count);
-            store_row(job, to + (t.y + r) / job.y.stride * job.out.row_stride, job.out.col_stride, row, count, bias);
+            char* row_of_out = to + (t.y + r) / job.y.stride * job.out.row_stride;
+            if (job.add) add_row(row_of_out, job.out.col_stride, row, count);
+            store_row(job, row_of_out, job.out.col_stride, row, count, bias);
         }
     }
 }

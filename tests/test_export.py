@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corr2d import corr2d
+from corr2d import corr2d, kernels
 from corr2d._errors import MissingExtraError, OptionError
 from corr2d._export.ffmpeg import whole_numbers
 from corr2d.export import TARGETS, Export, export
@@ -69,7 +69,9 @@ def test_the_model_states_its_facts():
 
 
 @pytest.mark.parametrize("target", TEXTS)
-@pytest.mark.parametrize("name", ["two\nlines", "x\\", "*/ --> */", "\x00\x1b[2J", "$(reboot) `reboot` '", "]]></desc>", "Δ" * 500])
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "x\\", "*/ --> */", "\x00\x1b[2J", "$(reboot) `reboot` '", "]]></desc>", "Δ" * 500]
+)
 def test_a_name_cannot_leave_its_comment(target, name):
     """Whatever it is called, the kernel's text is the same but for its first line."""
     named, plain = (Kernel(K.weights, name=given).export(target).text.splitlines() for given in (name, ""))
@@ -228,6 +230,7 @@ KERNELS = [
     Kernel(RNG.normal(size=(3, 5)) * 1e-9, anchor=(0, 4)),
     Kernel([[7]]),
     Kernel([[1], [-2], [1.0]]),
+    kernels.gaussian(1.5),
 ]
 
 

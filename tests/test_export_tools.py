@@ -12,6 +12,7 @@ import tools
 from corr2d import corr2d
 from corr2d.export import TARGETS, export
 from corr2d.kernel import Kernel
+from corr2d.kernel_text import parse_kernel
 
 pytest.importorskip("PIL.Image", reason="image files need pillow")
 pytest.importorskip("tifffile", reason="TIFF needs tifffile")
@@ -117,15 +118,16 @@ def test_a_grey_picture_stays_one(target, tmp_path):
     assert difference(target, result, grey, KERNELS[name], border) <= 1
 
 
-@pytest.mark.parametrize("text", ["sobel-x", "gaussian:sigma=1.2", "gaussian:sigma=0.4", "laplacian"])
-def test_ffmpeg_uses_its_fast_filter_where_it_can(text, tmp_path):
-    """Sums of 1 in whole numbers and edges of whole numbers; the rest is an expression."""
-    from corr2d.kernel_text import parse_kernel
-
-    kernel = Kernel(parse_kernel(text), bias=128 if "gauss" not in text else 0)
-    small = max(kernel.shape) <= 7
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [("sobel-x", 1), ("laplacian", 1), ("gaussian:sigma=0.4", 1), ("gaussian:sigma=(3, 1.2)", 2), ("box:h=4,w=9", 2), ("sharpen:2", 1)],
+)
+@pytest.mark.parametrize("bias", [0, 100])
+def test_ffmpeg_uses_its_fast_filter_where_it_can(text, passes, bias, tmp_path):
+    """Sums of 1 in whole numbers, edges of whole numbers, products of a column and a row."""
+    kernel = Kernel(parse_kernel(text), bias=bias)
     exported = export(kernel, "ffmpeg")
-    assert ("convolution=" in exported.text, "geq=" in exported.text) == (small, not small)
+    assert ("geq=" in exported.text, exported.text.count("convolution=")) == (False, passes)
     (result,) = run("ffmpeg", [exported.text], RGB, tmp_path)
     assert difference("ffmpeg", result, RGB, kernel, "reflect") <= 1
 

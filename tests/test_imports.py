@@ -19,20 +19,22 @@ HEAVY = ["torch", "dask", "matplotlib", "cv2", "scipy.ndimage", "scipy.signal", 
 # Imports only point down this list.
 LAYERS = {
     "_errors": 0, "_native": 0, "_files": 0,
-    "_boundary": 1, "_arrays": 1, "_constants": 1, "_remember": 1,
+    "_boundary": 1, "_arrays": 1, "_constants": 1, "_remember": 1, "_lags": 1,
     "_problem": 2,
     "_analysis": 3,
     "engines": 4, "_cost": 4, "_overlap": 4, "_block": 4,
     "_plan": 5,
-    "_api": 6, "_adjoint": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
+    "_api": 6, "_adjoint": 6, "_torch": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
     "kernel": 7, "kernels": 7, "kernel_text": 7, "export": 7, "matrix": 7, "learning": 7, "nn": 7, "images": 7, "plot": 7,
     "_export": 7, "_kernel_files": 7, "_kernel_syntaxes": 7, "_image_formats": 7, "_kernel_html": 7, "_samples": 7,  # parts of kernel and images
     "_design": 7, "_describe": 7,  # behind kernels and describe
     "_stores": 7, "_tiff_tiles": 7, "_stream": 7,  # parts of apply
+    "_learning": 7,  # behind learning
     "cli": 8, "studio": 8, "_demo": 8, "_bench": 8, "_cli": 8, "__main__": 8,
 }  # fmt: skip
 OUTSIDE = 7  # from here on, modules come in by the public door
-SIDE_DOORS = {"_errors", "_files", "_constants", "_calibrate", "_boundary", "_adjoint"}  # ... or by these: they know no images
+# ... or by these: they know no images, or they are what a tensor's door opens to.
+SIDE_DOORS = {"_errors", "_files", "_constants", "_calibrate", "_boundary", "_adjoint", "_lags", "_torch"}
 
 
 # -------------------------------------------------------------------------------------------------

@@ -108,6 +108,8 @@ def test_rows_and_lists(text, rows):
         ("[[1, 2], [3]]", "rows differ in length"),
         ("[1, [2]]", "rows differ in length"),
         ('[["1"]]', "are not numbers"),
+        ("3x3: 1,2", "^kernel '3x3: 1,2': 2 numbers for 3 rows and 3 columns$"),
+        ("convolution=0m='1 2'", "^kernel .*: 2 numbers in a matrix"),
         ("[[NaN]]", "NaN or infinity"),
     ],
 )

@@ -54,7 +54,7 @@ def onnxruntime(text, image):
 # -- programs that filter files ---------------------------------------------------------
 
 
-def shell(*needs, bias=None):
+def shell(*needs):
     """A command that reads in.png and writes out.png."""
 
     def run(text, image, folder):
@@ -99,7 +99,9 @@ def imagej(texts, image, folder):
         raise Absent("ImageJ (/usr/share/java/ij.jar) is not installed")
     screen, java = need("xvfb-run"), need("java")
     picture(folder / "in.png", image)
-    parts = [f'open("{folder}/in.png");\n{text}\nsaveAs("Tiff", "{folder}/out{n}.tif");\nclose();\n' for n, text in enumerate(texts)]
+    parts = [
+        f'open("{folder}/in.png");\n{text}\nsaveAs("Tiff", "{folder}/out{n}.tif");\nclose();\n' for n, text in enumerate(texts)
+    ]
     (folder / "run.ijm").write_text("".join(parts))
     call(screen, "-a", java, "-jar", str(jar), "-batch", f"{folder}/run.ijm", cwd=folder)
     return [tifffile.imread(folder / f"out{n}.tif") for n in range(len(texts))]
@@ -128,7 +130,8 @@ def compiler(text, image, folder):
         "void run(const float *in, float *out, int h, int w) { corr2d_apply(in, out, h, w); }\n"
     )
     library = folder / f"run{os.urandom(4).hex()}.so"
-    call(program, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-shared", "-fPIC", "run.c", "-o", str(library), cwd=folder)
+    strict = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    call(program, *strict, "-O1", "-shared", "-fPIC", "run.c", "-o", str(library), cwd=folder)
     given, result = np.ascontiguousarray(image, np.float32), np.empty(image.shape, np.float32)
     ctypes.CDLL(str(library)).run(*(ctypes.c_void_p(array.ctypes.data) for array in (given, result)), *image.shape)
     return result
@@ -228,7 +231,8 @@ def webgpu(texts, image, folder):
     usage = wgpu.TextureUsage
     source = device.create_texture(size=size, format="rgba8unorm", usage=usage.TEXTURE_BINDING | usage.COPY_DST)
     target = device.create_texture(size=size, format="rgba32float", usage=usage.STORAGE_BINDING | usage.COPY_SRC)
-    device.queue.write_texture({"texture": source}, rgba(image).tobytes(), {"bytes_per_row": 4 * width, "rows_per_image": height}, size)
+    layout = {"bytes_per_row": 4 * width, "rows_per_image": height}
+    device.queue.write_texture({"texture": source}, rgba(image).tobytes(), layout, size)
     results = []
     for text in texts:
         module = device.create_shader_module(code=text)

@@ -1,4 +1,4 @@
-"""The adjoint of a correlation with respect to its image, made of planned correlations.
+"""The adjoints of a correlation, made of planned correlations and of lag sums.
 
 Write the correlation as *extend*, then *correlate with stride s and dilation d*. The transpose of
 the second step gives the extended image's row r the sum over taps i of
@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ._boundary import Boundary, source_indices
+from ._lags import lag_sums
 from ._problem import Pair, Problem
 
 
@@ -97,4 +99,58 @@ def fold(extended: np.ndarray, problem: Problem) -> None:
 
 
 def kernel_gradient(problem: Problem, gradient: np.ndarray, image: np.ndarray, out: np.ndarray, threads: int) -> None:
-    raise NotImplementedError
+    """Fill `out`, a kernel's weights in float64, with the adjoint applied to `gradient`; all arrays canonical.
+
+    ``out[i, j]`` is the sum over y, x of ``g[y, x] * extended[y s + i d, x s + j d]``. Taps
+    ``i0, i0 + n, ...`` (as above) meet pixels of one remainder modulo s, d / gcd(s, d) apart, and
+    those of one remainder modulo that distance are neighbours: lag sums of strided views.
+    """
+    pixels = extend(image, problem)
+    single = image.dtype.itemsize <= 4 and image.dtype.kind == "f"
+    axes = [list(_lag_classes(problem, axis)) for axis in (0, 1)]
+    sums = out.reshape(problem.bank, *(problem.channels or (1, 1)), *problem.kernel_size)
+    sums[...] = 0
+    for bank, o, i in np.ndindex(sums.shape[:3]):
+        g, x = _plane(gradient, problem, bank, o), _plane(pixels, problem, bank, i)
+        for (taps_y, of_g_y, of_x_y), (taps_x, of_g_x, of_x_x) in product(*axes):
+            a, b = g[..., of_g_y, of_g_x], x[..., of_x_y, of_x_x]
+            to = sums[bank, o, i, taps_y, taps_x]
+            rows, columns = (n + lags - 1 for n, lags in zip(a.shape[-2:], to.shape, strict=True))
+            to += lag_sums(a, b[..., :rows, :columns], threads=threads, single=single)
+
+
+def _lag_classes(problem: Problem, axis: int) -> Iterator[tuple[slice, slice, slice]]:
+    """(taps, samples of g, extended pixels) of which neighbours lie under neighbours."""
+    stride, dilation, taps = problem.stride[axis], problem.dilation[axis], problem.kernel_size[axis]
+    common = math.gcd(stride, dilation)
+    apart = dilation // common
+    for lead in range(min(stride // common, taps)):
+        for rest in range(min(apart, problem.out_size[axis])):
+            yield (
+                slice(lead, None, stride // common),
+                slice(rest, None, apart),
+                slice(lead * dilation + rest * stride, None, apart * stride),
+            )
+
+
+def _plane(array: np.ndarray, problem: Problem, bank: int, channel: int) -> np.ndarray:
+    """(..., H, W) of one channel of one bank."""
+    if problem.channels:
+        array = array[..., channel, :, :]
+    return array[..., bank, :, :] if problem.bank > 1 else array
+
+
+def extend(image: np.ndarray, problem: Problem) -> np.ndarray:
+    """The image with its padding: a view where there is none."""
+    if not problem.pads_used:
+        return image
+    maps = [
+        source_indices(problem.boundary, -before, before + n + after, n)
+        for n, (before, after) in zip(problem.size, problem.pads, strict=True)
+    ]  # fmt: skip
+    if problem.boundary is not Boundary.CONSTANT:
+        return image[..., maps[0][:, None], maps[1]]
+    (top, _), (left, _) = problem.pads
+    extended = np.full(image.shape[:-2] + tuple(map(len, maps)), problem.fill_like(image), image.dtype)
+    extended[..., top : top + problem.size[0], left : left + problem.size[1]] = image
+    return extended

@@ -30,6 +30,8 @@ __all__ = ["DECODERS", "ENCODERS", "Raster", "Source", "sniff"]
 # must be paid for by the file, at no more than this many bytes for each of its own.
 _SUSPICIOUS_PIXELS = 89_478_485
 _SUSPICIOUS_RATIO = 200
+# A block of 64 pixels costs a JPEG one bit at least; libjpeg paints what is missing grey.
+_JPEG_PIXELS_PER_BYTE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +133,8 @@ def _decode_pillow(
         source.check(image.height, image.width)
         if codec == "PNG" and getattr(image, "n_frames", 1) > 1:
             raise ValueError(f"an animation of {image.n_frames} frames; extract one first")
+        if codec == "JPEG" and image.width * image.height > _JPEG_PIXELS_PER_BYTE * source.size:
+            raise ValueError(f"the JPEG is cut off: {source.size} bytes do not hold {image.width} x {image.height} pixels")
         if image.mode in ("CMYK", "YCCK", "LAB", "HSV"):
             raise ValueError(f"{image.mode} colours; convert the picture to RGB with its profile first")
         samples = samples_of(image)
@@ -267,7 +271,7 @@ def decode_tiff(source: Source) -> Raster:
     # tifffile logs what it finds odd; what matters here becomes an exception.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
     with tifffile.TiffFile(source.path or source.open()) as tiff:
-        pages = [page for page in tiff.pages if not page.is_reduced]
+        pages = _tiff_pictures(tiff)
         if not pages:
             raise ValueError("the TIFF holds no picture")
         page = pages[0]
@@ -289,6 +293,19 @@ def decode_tiff(source: Source) -> Raster:
             icc_profile=page.iccprofile or None,
             dpi=_tiff_dpi(page),
         )
+
+
+def _tiff_pictures(tiff: Any) -> list[Any]:
+    """The pages that are no thumbnails: the first two of them, as more than one is one too many."""
+    pages, seen = [], set()
+    for page in tiff.pages:
+        if page.offset in seen:
+            raise ValueError("the TIFF's pages follow one another in a circle")
+        seen.add(page.offset)
+        pages += [] if page.is_reduced else [page]
+        if len(pages) == 2:
+            break
+    return pages
 
 
 def _check_tiff_page(page: Any, size: int) -> None:

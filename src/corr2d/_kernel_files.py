@@ -29,6 +29,9 @@ _FORMAT = "corr2d-kernel"
 _VERSION = 1
 _LARGEST_FILE = 64 * 2**20  # bytes; a megapixel kernel fits, a mistaken video does not
 
+# What a garbled file makes of a reader; RecursionError is a million brackets, SyntaxError a NumPy header.
+_REFUSALS = (Corr2dError, ValueError, TypeError, KeyError, OverflowError, SyntaxError, RecursionError)
+
 # Written so that a long row of digits is read once, whatever comes after it.
 NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _FRACTION = re.compile(rf"({NUMBER})(?:/({NUMBER}))?", re.ASCII)
@@ -43,7 +46,10 @@ def read(path: str | os.PathLike[str]) -> Kernel:
     if isinstance(path, str) and (parse := _kernel_syntaxes.recognise(path)) and not _exists(path):
         return _refused_as(shortened(path), parse, path)
     path = Path(path)
-    if path.stat().st_size > _LARGEST_FILE:
+    size = path.stat().st_size
+    if not path.is_file():
+        raise OptionError(f"{path}: not a regular file")  # a device may have no end, a pipe no beginning
+    if size > _LARGEST_FILE:
         raise OptionError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, no kernel file")
     data = path.read_bytes()
     if path.suffix.lower() == ".json":
@@ -126,8 +132,7 @@ def _refused_as(what: str, parse: Callable[[Any], Kernel], content: Any) -> Kern
     """One line that begins with *what*, whatever went wrong."""
     try:
         return parse(content)
-    # RecursionError: a file that is a million brackets. Header of a NumPy file: any of the rest.
-    except (Corr2dError, ValueError, TypeError, KeyError, OverflowError, SyntaxError, RecursionError, zipfile.BadZipFile) as error:
+    except (*_REFUSALS, zipfile.BadZipFile) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
         raise OptionError(f"{what}: {reason}") from None
 

@@ -102,10 +102,15 @@ def _ffmpeg(text: str) -> Kernel:
     text = _COMMENT.sub("", text)
     if "convolution=" not in text:
         return _ffmpeg_expression(text)
-    planes = list(_ffmpeg_planes(text.split("convolution=", 1)[1]))
-    if any(plane != planes[0] for plane in planes):
-        raise OptionError("the planes have different kernels; a Kernel filters all alike")
-    return planes[0]
+    kernels = []
+    for options in text.split("convolution=")[1:]:
+        planes = list(_ffmpeg_planes(options))
+        if any(plane != planes[0] for plane in planes):
+            raise OptionError("the planes have different kernels; a Kernel filters all alike")
+        kernels.append(planes[0])
+    if len(kernels) > 2:
+        raise OptionError(f"{len(kernels)} convolution filters in it; a Kernel is one, or a column and a row")
+    return kernels[0] if len(kernels) == 1 else kernels[1] @ kernels[0]
 
 
 def _ffmpeg_planes(options: str) -> Iterator[Kernel]:

@@ -326,7 +326,7 @@ def run_on_cluster(client: Any, job: Job, numbers: Iterable[int], report: Report
     from distributed import as_completed
 
     threads = max(1, sum(client.nthreads().values()))
-    queue, running = iter(numbers), as_completed()
+    queue, running = iter(numbers), as_completed(loop=client.loop)
     names: dict[str, int] = {}
 
     def add() -> bool:

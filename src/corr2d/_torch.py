@@ -303,7 +303,14 @@ def _(info, in_dims, *args):
 
 
 # -------------------------------------------------------------------------------------------------
-# corr2d.corr2d on such tensors
+# a layer's call, and corr2d.corr2d on such tensors
+
+
+def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int], dtype: torch.dtype) -> Tensor:
+    """`corr2d.nn.Conv2D` on a checked image."""
+    image = image.to(torch.uint8) if image.dtype == torch.bool else image
+    run = correlate_op if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled() else forward
+    return run(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
 
 
 def needed(image: Any, kernel: Any) -> bool:

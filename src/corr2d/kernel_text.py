@@ -86,7 +86,7 @@ def parse_kernel(text: str) -> Kernel:
         return _from_file(stripped[1:])
     try:
         if recognise(stripped):
-            return Kernel.load(text)
+            return Kernel.load(stripped)
         if stripped.startswith("["):
             return from_json_list(stripped)
         if re.match("[a-z]", stripped, re.IGNORECASE):
@@ -94,7 +94,8 @@ def parse_kernel(text: str) -> Kernel:
         return from_rows(stripped)
     except Corr2dError as error:
         # A refusal by Kernel or a preset, said about the text it came from.
-        raise OptionError(f"kernel {shortened(stripped)!r}: {one_line(error)}") from None
+        reason = one_line(error).removeprefix(f"{shortened(stripped)}: ")
+        raise OptionError(f"kernel {shortened(stripped)!r}: {reason}") from None
 
 
 def _from_preset(text: str) -> Kernel:

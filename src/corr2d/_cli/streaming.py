@@ -20,7 +20,7 @@ import corr2d
 from .. import _samples
 from .._errors import Corr2dError, ImageFileError, MissingExtraError, OptionError
 from .._files import one_line
-from .._image_formats import sniff
+from .._image_formats import Source, sniff
 from .._stores import NpySink, NpySource, ZarrSink, ZarrSource, is_zarr
 from .._stream import Counts, Job, Journal, cut_bands, run, run_on_cluster
 from .._tiff_tiles import TiffSink, TiffSource
@@ -75,7 +75,10 @@ def opened(image: Path, out: Path, options: StreamOptions) -> Any:
             raise ImageFileError(f"{image}: a folder without a Zarr array")
         return ZarrSource(image, options.level)
     asked = options.any or out.suffix.lower() == ".zarr"
-    kind = sniff(image) if image.is_file() else ""
+    try:
+        kind = sniff(Source(image)) if image.is_file() else ""
+    except (OSError, ValueError):  # `images.read` says what is wrong with it
+        return None
     if kind == "npy":
         if options.level:
             raise OptionError(f"--level {options.level}: {image} has no levels")

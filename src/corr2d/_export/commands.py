@@ -28,8 +28,8 @@ def _imagemagick(request: Request) -> str:
         numbers=f"double; {_PIXELS}",
     )
     kernel = rows(request.weights, between=",", rows_between="  ")
-    return f"""{comment(facts, "# ")}$(command -v magick || command -v convert) in.png -alpha off -virtual-pixel {request.border} \\
-  -define convolve:scale=1 -define convolve:bias={percent} \\
+    return f"""{comment(facts, "# ")}$(command -v magick || command -v convert) in.png -alpha off \\
+  -virtual-pixel {request.border} -define convolve:scale=1 -define convolve:bias={percent} \\
   -morphology Correlate '{kw}x{kh}+{column}+{row}: {kernel}' out.png
 """
 

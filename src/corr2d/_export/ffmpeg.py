@@ -4,7 +4,8 @@
 read the factor and forget it: they divide by the sum of the weights, or by nothing where
 that is 0. So the filter is used where the two agree, and in 5x5 where 3x3 would do, as
 the last row and column of the 3x3 filter are wrong there too (both seen in 5.1.9).
-Everything else is written as an expression for ``geq``, which is slow and has no limits.
+Large Gaussians and other products of a column and a row go through it twice. Everything
+else is written as an expression for ``geq``, which is exact and slow.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .request import Request, Target, comment, number
 __all__ = ["FFMPEG", "whole_numbers"]
 
 _LARGEST_SUM = (2**31 - 1) // 255  # of whole weights: ffmpeg adds up 8-bit samples in an int
+_LONGEST_LINE = 49  # weights of a row or column
 _MOST_TAPS = 1024  # of an expression, which takes a second to read then
 _LONGEST_SIDE = 64  # of one: sums nest, and ffmpeg's reader has a depth of about 90
 _TRIED = 2**15  # denominators, from 1 on, and as many up to the largest possible
@@ -63,43 +65,73 @@ def _best(ratios: NDArray[np.float64], candidates: range) -> tuple[float, int]:
 
 
 def _ffmpeg(request: Request) -> str:
-    fast = _convolution(request) if request.boundary == "reflect" and request.bias >= 0 else None
-    facts, filters = fast or _expression(request)
+    fast = request.boundary == "reflect" and request.bias >= 0
+    facts, filters = (fast and (_convolution(request) or _two_convolutions(request))) or _expression(request)
     request.warn_of_lost_signs()
     return f'{comment(facts, "# ")}ffmpeg -y -i in.png -vf "format=gbrp,{filters}" out.png\n'
 
 
 def _convolution(request: Request) -> tuple[list[str], str] | None:
+    """One pass, where the weights are few enough."""
     weights = request.centred()
     high, wide = weights.shape
-    if min(high, wide) == 1 and max(high, wide) <= 49:
+    if min(high, wide) == 1 and max(high, wide) <= _LONGEST_LINE:
         mode = "column" if wide == 1 < high else "row"
     elif max(high, wide) <= 7:
         mode, side = "square", 5 if max(high, wide) <= 5 else 7
         weights = np.pad(weights, (((side - high) // 2,) * 2, ((side - wide) // 2,) * 2))
     else:
         return None
+    found = _by_its_sum(weights)
+    if found is None:
+        return None
+    numerators, divisor, error = found
+    facts = _facts(request, "x".join(map(str, weights.shape)), f"{divisor} (rdiv={1 / divisor!r})", error)
+    return facts, _filter(numerators, divisor, mode, request.bias)
+
+
+def _two_convolutions(request: Request) -> tuple[list[str], str] | None:
+    """Columns, then rows, where that is the same: a Gaussian too large for one pass."""
+    weights = request.centred()
+    column, row = weights.sum(axis=1, keepdims=True), weights.sum(axis=0, keepdims=True)
+    # Of positive weights that sum to 1, whose first pass leaves the 8 bits of a sample neither way.
+    if weights.min() < 0 or max(weights.shape) > _LONGEST_LINE or np.abs(column * row - weights).max() > 1e-12:
+        return None
+    found = _by_its_sum(column), _by_its_sum(row)
+    if found[0] is None or found[1] is None:
+        return None
+    (high, rows, error_y), (wide, columns, error_x) = found
+    divisor = f"{rows} (rdiv={1 / rows!r}), then {columns} (rdiv={1 / columns!r})"
+    facts = _facts(request, f"{len(column)} rows, then {row.size} columns", divisor, error_y + error_x)
+    request.notes.append("ffmpeg rounds to 8 bits between two passes: results may be off by one grey level")
+    return facts, f"{_filter(high, rows, 'column', 0)},{_filter(wide, columns, 'row', request.bias)}"
+
+
+def _by_its_sum(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], int, float] | None:
+    """Whole numbers that serve in every version, what these divide them by, and the error in grey levels."""
     numerators, _ = whole_numbers(weights)
-    total = int(numerators.sum())
-    if total <= 0:  # edges: there, every version multiplies by 1
-        numerators, total = np.rint(weights).astype(np.int64), 1
+    divisor = int(numerators.sum())
+    if divisor <= 0:  # edges: there, every version multiplies by 1
+        numerators, divisor = np.rint(weights).astype(np.int64), 1
         if numerators.sum() or np.abs(weights).sum() > _LARGEST_SUM:
             return None
-    factor = 1 / total
-    error = 255 * float(np.abs(numerators * factor - weights).sum())
-    if error > _TOLERANCE:
-        return None
-    facts = request.facts(
+    error = 255 * float(np.abs(numerators / divisor - weights).sum())
+    return (numerators, divisor, error) if error <= _TOLERANCE else None
+
+
+def _facts(request: Request, middle: str, divisor: str, error: float) -> list[str]:
+    return request.facts(
         orientation="correlation, the kernel as it is",
-        anchor=f"the middle of {'x'.join(map(str, weights.shape))} (zeros around the kernel put it there)",
-        divisor=f"{total} (rdiv={factor!r})",
+        anchor=f"the middle of {middle} (zeros around the kernel put it there)",
+        divisor=divisor,
         numbers=f"whole numbers, off by at most {error:.1g} grey levels in all; 8-bit RGB, results are cut to 0 to 255",
     )
+
+
+def _filter(numerators: NDArray[np.int64], divisor: int, mode: str, bias: float) -> str:
     matrix = " ".join(map(str, numerators.ravel().tolist()))
-    planes = ":".join(
-        f"{plane}m='{matrix}':{plane}mode={mode}:{plane}rdiv={factor!r}:{plane}bias={number(request.bias)}" for plane in range(3)
-    )
-    return facts, f"convolution={planes}"
+    planes = (f"{n}m='{matrix}':{n}mode={mode}:{n}rdiv={1 / divisor!r}:{n}bias={number(bias)}" for n in range(3))
+    return f"convolution={':'.join(planes)}"
 
 
 def _expression(request: Request) -> tuple[list[str], str]:

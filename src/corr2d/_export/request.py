@@ -122,7 +122,9 @@ class Request:
 
     # -- what the text says about itself -----------------------------------------
 
-    def facts(self, *, orientation: str, numbers: str, anchor: str | None = None, divisor: str = "1", bias: str = "") -> list[str]:
+    def facts(
+        self, *, orientation: str, numbers: str, anchor: str | None = None, divisor: str = "1", bias: str = ""
+    ) -> list[str]:
         """What every export states, one line each."""
         shape = "x".join(map(str, self.kernel.shape))
         named = f" {json.dumps(self.kernel.name[:80])}" if self.kernel.name else ""
@@ -153,8 +155,8 @@ def number(value: Any) -> str:
     return str(int(value)) if whole else repr(float(value))
 
 
-def rows(weights: NDArray[Any], *, between: str = " ", rows_between: str = "\n", write: Callable[[Any], str] = number) -> str:
-    return rows_between.join(between.join(map(write, row)) for row in weights.tolist())
+def rows(weights: NDArray[Any], *, between: str = " ", rows_between: str = "\n") -> str:
+    return rows_between.join(between.join(map(number, row)) for row in weights.tolist())
 
 
 def comment(facts: list[str], mark: str) -> str:
