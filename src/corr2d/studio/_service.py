@@ -112,10 +112,7 @@ class Service:
     # -- kernels ---------------------------------------------------------------
 
     def _describe(self, record: dict[str, Any], data: bytes) -> Reply:
-        kernel = kernel_of(_part(record, "kernel"))
-        if not hasattr(corr2d, "describe"):
-            return Reply({"text": f"{kernel.shape[0]} × {kernel.shape[1]}, sum {kernel.weights.sum():g}"})
-        return Reply({"text": str(corr2d.describe(kernel))})
+        return Reply({"text": str(corr2d.describe(kernel_of(_part(record, "kernel"))))})
 
     def _export(self, record: dict[str, Any], data: bytes) -> Reply:
         target = str(record.get("target", "numpy"))
