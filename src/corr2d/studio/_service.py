@@ -21,7 +21,7 @@ from ..images import Image
 from ..kernel import Kernel
 from ..kernel_text import PRESETS, parse_kernel
 from ._pictures import MOST_PIXELS, Picture, Pictures, luma, preview
-from ._requests import kernel_of, options_of
+from ._requests import kernel_of, options_of, size_of
 
 __all__ = ["GRID", "Reply", "Service"]
 
@@ -191,15 +191,12 @@ class Service:
 
     def _learn(self, record: dict[str, Any], data: bytes) -> Reply:
         before, after = (self.pictures.get(record.get(side)).pixels for side in ("before", "after"))
-        size = record.get("size") or "auto"
-        if size != "auto":
-            size = tuple(size)
         if before.ndim != after.ndim:  # one of them in colour
             before, after = luma(np.asarray(before, np.float64)), luma(np.asarray(after, np.float64))
         elif before.ndim == 3:
             before, after = np.moveaxis(before, -1, 0), np.moveaxis(after, -1, 0)
         start = time.perf_counter()
-        fit = corr2d.learn_kernel(before, after, size, bias=bool(record.get("bias", True)))
+        fit = corr2d.learn_kernel(before, after, size_of(record), bias=bool(record.get("bias", True)))
         seconds = time.perf_counter() - start
         return Reply(
             {

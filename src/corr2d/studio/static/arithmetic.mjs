@@ -50,9 +50,11 @@ export class Arithmetic {
       }),
     );
     this.#lead.replaceChildren(`${t("output")}[${y}, ${x}] = `, h("strong", {}, short(window.sum, 12)));
-    const products = flat.slice(0, WRITTEN).map((tap) => `${bracketed(tap.pixel)}·${bracketed(tap.weight)}`);
-    const more = flat.length > WRITTEN ? ` + … (${flat.length - WRITTEN} ${t("more")})` : "";
-    this.#sentence.textContent = `${products.join(" + ")}${more} = ${short(window.sum, 12)}`;
+    // Of many taps those that count.
+    const counting = flat.length > WRITTEN ? flat.filter(({ weight, pixel }) => weight || !Number.isFinite(pixel)) : flat;
+    const products = counting.slice(0, WRITTEN).map((tap) => `${bracketed(tap.pixel)}·${bracketed(tap.weight)}`);
+    const left = counting.length - products.length;
+    this.#sentence.textContent = `${products.join(" + ") || "0"}${left ? ` + … (${left} ${t("more")})` : ""} = ${short(window.sum, 12)}`;
     return window;
   }
 
