@@ -60,7 +60,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     },
   });
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const isDark = () => dark.matches;
 
   /** @type {import("./pictures.mjs").Picture | null} */ let picture = null;
   /** @type {import("./compute.mjs").Output | null} */ let output = null;
