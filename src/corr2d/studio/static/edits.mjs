@@ -1,6 +1,6 @@
 // Correlation while a kernel is edited: what one weight changed is added to what is there.
 
-import { asApplied, correlate, isFinite, padded, sums } from "./correlate.mjs";
+import { asApplied, filtered, prepared, sums } from "./correlate.mjs";
 
 const MOST_IN_A_ROW = 8; // each adds a rounding; corr2d's bound allows 32 of them
 const WORTH = 8; // times as many weights as were changed
@@ -12,25 +12,29 @@ export class Edits {
    * The same as `correlate`, up to a few roundings, and exact wherever numbers are whole.
    * @param {import("./correlate.mjs").Plane} plane @param {import("./correlate.mjs").Kernel} kernel
    * @param {import("./correlate.mjs").Options} options
-   * @returns {ReturnType<typeof correlate>}
+   * @returns {ReturnType<typeof filtered>}
    */
   run(plane, kernel, options) {
-    const { weights, anchor } = asApplied(kernel, options);
-    const key = JSON.stringify([options, anchor, weights.length, weights[0].length]);
-    const last = this.#last?.plane === plane && this.#last.key === key ? this.#last : null;
-    const changed = last && differing(last.weights, weights);
-    if (changed && changed.count * WORTH <= weights.flat().length && last.times < MOST_IN_A_ROW && last.finite) {
-      const { height, width } = last.output;
-      const difference = sums(last.source, changed.weights, options, height, width);
-      const data = last.output.data.map((/** @type {number} */ value, /** @type {number} */ i) => value + difference[i]);
-      this.#last = { ...last, weights, output: { ...last.output, data }, times: last.times + 1 };
-    } else {
-      const output = correlate(plane, kernel, options);
-      const source = padded(plane, output.geometry, options);
-      this.#last = { plane, key, weights, output, source, finite: isFinite(source), times: 0 };
+    const applied = asApplied(kernel, options);
+    const { weights } = applied;
+    const key = JSON.stringify([options, applied.anchor, weights.length, weights[0].length]);
+    if (this.#last?.plane !== plane || this.#last.key !== key) {
+      this.#last = { plane, key, given: prepared(plane, applied, options), output: null, weights, times: 0 };
     }
+    const last = this.#last;
+    const changed = last.output && differing(last.weights, weights);
+    if (changed && changed.count * WORTH <= changed.all && last.times < MOST_IN_A_ROW && last.given.finite) {
+      const difference = sums(last.given, changed.weights, options);
+      const { data } = last.output;
+      for (let i = 0; i < data.length; i++) data[i] += difference[i];
+      last.times++;
+    } else {
+      last.output = filtered(last.given, weights, options);
+      last.times = 0;
+    }
+    last.weights = weights;
     // A copy: what is handed out may be given away for good.
-    return { ...this.#last.output, data: this.#last.output.data.slice() };
+    return { ...last.output, data: last.output.data.slice() };
   }
 }
 
@@ -44,5 +48,5 @@ function differing(before, after) {
       return difference;
     }),
   );
-  return { count, weights };
+  return { count, all: after.length * after[0].length, weights };
 }
