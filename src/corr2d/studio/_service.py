@@ -200,13 +200,13 @@ class Service:
         seconds = time.perf_counter() - start
         return Reply(
             {
-                "kernel": _kernel_record(fit.name or "learnt", fit.kernel),
+                "kernel": _kernel_record("", fit.kernel),
+                "name": fit.name or "",
                 "bias": float(np.ravel(fit.bias)[0]),
                 "stderr": _finite_rows(fit.stderr),
                 "verdict": fit.verdict,
                 "reasons": [str(reason) for reason in fit.reasons],
                 "rms": float(fit.rms),
-                "summary": str(fit.summary()),
                 "seconds": seconds,
             }
         )

@@ -155,25 +155,26 @@ export function learnPanel(bench) {
 
 /** @param {any} record @param {(kernel: any) => void} take */
 function answer(record, take) {
-  const { weights } = record.kernel;
+  const most = Math.max(...record.kernel.weights.flat().map(Math.abs));
+  const weights = record.kernel.weights.map((/** @type {number[]} */ line) => line.map((weight) => tidy(weight, most)));
   const table = h(
     "table.weights",
     { "aria-label": t("Learnt kernel and standard errors") },
     h("tbody", {}, ...weights.map((/** @type {number[]} */ line, /** @type {number} */ i) =>
-      h("tr", {}, ...line.map((weight, j) => h("td", {}, h("b", {}, short(tidy(weight), 8)), h("span", {}, `± ${spread(record.stderr[i]?.[j])}`))))),
+      h("tr", {}, ...line.map((weight, j) => h("td", {}, h("b", {}, short(weight, 8)), h("span", {}, `± ${spread(record.stderr[i]?.[j])}`))))),
     ),
   );
   return [
-    h("p.lead", {}, h("strong", {}, record.verdict), record.kernel.name ? ` · ${record.kernel.name}` : ""),
+    h("p.lead", {}, h("strong", {}, record.verdict), record.name ? ` · ${record.name}` : ""),
     h("ul.reasons", {}, ...record.reasons.map((/** @type {string} */ reason) => h("li", {}, reason))),
     h("div.scroll", {}, table),
-    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
-    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights: weights.map((/** @type {number[]} */ line) => line.map(tidy)), anchor: null, name: record.kernel.name ?? "" }) }, t("Put it into the editor")),
+    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias, most), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
+    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights, anchor: null, name: "" }) }, t("Put it into the editor")),
   ];
 }
 
-/** Twelve digits: the rest is rounding. @param {number} value */
-const tidy = (value) => Number(value.toPrecision(12)) + 0;
+/** Twelve digits of the largest weight: the rest is rounding. @param {number} value @param {number} most */
+const tidy = (value, most) => (Math.abs(value) < 1e-12 * most ? 0 : Number(value.toPrecision(12)));
 
 /** @param {number | null | undefined} value */
 const spread = (value) => (value === null || value === undefined ? "?" : short(Number(value.toPrecision(2)), 7));
