@@ -153,6 +153,20 @@ export function learnPanel(bench) {
   };
 }
 
+/** What the verdicts mean. */
+const VERDICTS = /** @type {Record<string, string>} */ ({
+  "lsi-exact": "One kernel explains every pixel.",
+  "lsi-rounded": "One kernel explains every pixel, up to the rounding to whole numbers.",
+  "lsi+noise": "One kernel, and noise that it does not explain.",
+  "lsi+clipping": "One kernel, and values that were cut off at black or white.",
+  "static-nonlinear": "A kernel, and a curve on the brightness.",
+  "spatially-varying": "Not one kernel: it changes from place to place.",
+  "local-nonlinear": "Not a kernel: something that looks at its neighbours, but not by a sum.",
+  "jpeg-grid": "Changed by JPEG, in blocks of 8 × 8.",
+  "not-identifiable": "These pictures do not tell: other kernels would explain them as well.",
+  misaligned: "The pictures do not lie on each other.",
+});
+
 /** @param {any} record @param {(kernel: any) => void} take */
 function answer(record, take) {
   const most = Math.max(...record.kernel.weights.flat().map(Math.abs));
@@ -166,10 +180,11 @@ function answer(record, take) {
   );
   return [
     h("p.lead", {}, h("strong", {}, record.verdict), record.name ? ` · ${record.name}` : ""),
+    h("p", {}, t(VERDICTS[record.verdict] ?? "")),
     h("ul.reasons", {}, ...record.reasons.map((/** @type {string} */ reason) => h("li", {}, reason))),
     h("div.scroll", {}, table),
     h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias, most), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
-    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights, anchor: null, name: "" }) }, t("Put it into the editor")),
+    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights, anchor: record.kernel.anchor ?? null, name: "" }) }, t("Put it into the editor")),
   ];
 }
 

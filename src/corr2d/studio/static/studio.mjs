@@ -281,7 +281,14 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     ),
     arithmetic.element,
   );
-  const cards = h("div.cards", {}, describePanel(store, ask), responsePanel(store), learn.element, exportPanel(bench, hello.targets), enginePanel(bench));
+  const cards = h(
+    "div.cards",
+    {},
+    describePanel(store, ask),
+    h("div.column", {}, responsePanel(store), enginePanel(bench)),
+    learn.element,
+    exportPanel(bench, hello.targets),
+  );
 
   root.classList.add("corr2d-studio");
   root.lang = store.state.language === "zh" ? "zh-Hans" : "en";
