@@ -27,10 +27,13 @@ __all__ = ["GRID", "Reply", "Service"]
 
 GRID = 15  # taps a side in the page's grid
 _WITH_ARGUMENTS = {  # presets that say nothing without a number
-    "gaussian": "gaussian:sigma=1", "box": "box:h=3", "binomial": "binomial:n=5", "log": "log:sigma=1.4",
-    "dog": "dog:s1=1,s2=1.6", "disk": "disk:r=2", "motion": "motion:length=7,angle=30", "unsharp": "unsharp:sigma=1,amount=1",
-    "integral": "integral:n=5", "savgol": "savgol:window=5,degree=2", "emboss": "emboss:angle=135",
-    "gabor": "gabor:wavelength=5", "kirsch": "kirsch:direction=N", "compass": "compass:direction=N",
+    "airy": "airy:radius=3,size=15", "binomial": "binomial:n=5", "box": "box:h=3", "compass": "compass:direction=N",
+    "derivative": "derivative:dy=0,dx=2,accuracy=4", "directional": "directional:angle=30", "disk": "disk:r=2",
+    "dog": "dog:s1=1,s2=1.6", "gabor": "gabor:wavelength=4", "gaussian": "gaussian:sigma=1", "integral": "integral:n=5",
+    "kirsch": "kirsch:direction=N", "lanczos": "lanczos:factor=2", "log": "log:sigma=1.4",
+    "moffat": "moffat:gamma=1.5,alpha=3,size=11", "motion": "motion:length=7,angle=30",
+    "savgol": "savgol:window=5,degree=2", "shift": "shift:dy=0,dx=0.5",
+    "smallest-derivative": "smallest-derivative:order=3", "unsharp": "unsharp:sigma=1,amount=1",
 }  # fmt: skip
 
 

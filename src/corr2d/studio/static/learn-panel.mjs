@@ -28,7 +28,7 @@ export function learnPanel(bench) {
     result.replaceChildren(h("p.error", { role: "alert" }, error instanceof Error ? error.message : String(error)));
 
   /** @type {Promise<unknown>} the uploads that a click on "find" has to wait for */
-  let loading = Promise.resolve();
+  let loading = Promise.resolve([]);
   const descent = descentPanel({ store, pair });
 
   const choose = (/** @type {"before" | "after"} */ side, /** @type {string} */ word) =>
@@ -42,7 +42,7 @@ export function learnPanel(bench) {
         onchange: (/** @type {any} */ event) => {
           const [file] = event.target.files;
           if (!file) return;
-          loading = pictures.upload(file).then((picture) => put(side, picture), fail);
+          loading = Promise.all([loading, pictures.upload(file).then((picture) => put(side, picture), fail)]);
         },
       })),
       thumbnails[side],
