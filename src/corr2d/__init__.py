@@ -22,6 +22,8 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelLearner",
+    "LearnedKernel",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -32,11 +34,14 @@ __all__ = [
     "get_threads",
     "images",
     "kernels",
+    "learn_kernel",
+    "learning",
     "plan",
     "set_threads",
 ]
 
-_LAZY = {"images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel")}
+_LEARNING = ("learn_kernel", "KernelLearner", "LearnedKernel")
+_LAZY = {"learning": ("learning", None), **{name: ("learning", name) for name in _LEARNING}, "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel")}
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter
 
