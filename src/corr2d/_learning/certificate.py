@@ -74,18 +74,14 @@ def certify(
         return None
     looked = 0
     for divisor, numerators in _candidates(kernel, stderr):
-        for rounding in roundings:
-            shift = 0.5 if rounding == "floor" or rounding == "truncate" else -0.5 if rounding == "ceil" else 0.0
-            for offset in _offsets(bias + shift, bias_error, divisor):
-                replay = _Replay(numerators, divisor, offset, rounding, limits, pair.after.dtype)
-                wrong, seen = _compare(replay, sample)
-                if wrong > _FEW * seen + 1:
-                    continue
-                wrong, seen = _compare(replay, bands(pair, frame))
-                if seen and wrong <= _FEW * seen and (best is None or wrong < best[0]):
-                    best = (wrong, seen, replay)
-                if best and best[0] == 0:
-                    break
+        for rounding, offset in _endings(roundings, bias, bias_error, divisor):
+            replay = _Replay(numerators, divisor, offset, rounding, limits)
+            wrong, seen = _compare(replay, sample)
+            if wrong > _FEW * seen + 1:
+                continue
+            wrong, seen = _compare(replay, bands(pair, frame))
+            if seen and wrong <= _FEW * seen and (best is None or wrong < best[0]):
+                best = (wrong, seen, replay)
             if best and best[0] == 0:
                 break
         looked += 1
@@ -114,20 +110,25 @@ def _candidates(kernel: NDArray, stderr: NDArray) -> Iterator[tuple[int, NDArray
             yield divisor, numerators.astype(np.int64)
 
 
-def _offsets(bias: float, error: float, divisor: int) -> list[int]:
-    """Numerators of the bias: of the nearest integer, then of the nearest multiple of 1 / divisor."""
-    found = [round(bias) * divisor, round(bias * divisor)]
+def _endings(roundings: tuple[str, ...], bias: float, error: float, divisor: int) -> Iterator[tuple[str, int]]:
+    """Roundings with the numerator of the bias: first of whole biases, then of such as are multiples of 1 / divisor."""
     slack = 4.5 * error + 0.02 + 0.5 / divisor  # ties that are always rounded up lift the mean by half a step
-    return list(dict.fromkeys(n for n in found if abs(n / divisor - bias) <= slack))
+    tried = set()
+    for step in (divisor, 1):
+        for rounding in roundings:
+            # What a rounding takes away on average, the fitted bias has lost.
+            middle = bias + {"floor": 0.5, "truncate": 0.5, "ceil": -0.5}.get(rounding, 0.0) * (1 - 1 / divisor if rounding != "none" else 0)
+            offset = round(middle * divisor / step) * step
+            if (rounding, offset) not in tried and abs(offset / divisor - middle) <= slack:
+                tried.add((rounding, offset))
+                yield rounding, offset
 
 
 class _Replay:
     """The arithmetic itself, in integers."""
 
-    def __init__(self, numerators, divisor, offset, rounding, limits, dtype) -> None:
-        self.numerators, self.divisor, self.offset, self.rounding = numerators, divisor, offset, rounding
-        self.limits = limits
-        self.dtype = dtype
+    def __init__(self, numerators: NDArray, divisor: int, offset: int, rounding: str, limits: tuple[float, float] | None) -> None:
+        self.numerators, self.divisor, self.offset, self.rounding, self.limits = numerators, divisor, offset, rounding, limits
 
     def __call__(self, x: NDArray) -> NDArray:
         """x (1, h, w): what comes out where the window lies inside."""

@@ -104,36 +104,27 @@ def _subspace(rows: NDArray, right: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def nonnegative(system: Any, rules: Rules, linear: Any) -> Any:
-    """Active sets (Lawson & Hanson, *Solving Least Squares Problems*, ch. 23): taps at zero that would go below."""
-    outputs = [_nonnegative(system, rules, linear, d) for d in range(system.cross.shape[1])]
-    return _joined(outputs)
+    """Which taps are zero comes from Lawson & Hanson's active sets (*Solving Least Squares Problems*, ch. 23), the others from least squares."""
+    return _joined([_nonnegative(_one_output(system, d), rules, linear) for d in range(system.cross.shape[1])])
 
 
-def _nonnegative(system, rules, linear, d):
-    one = _one_output(system, d)
-    rows = rules.equations[0]
-    zero = np.zeros(len(one.gram), bool)
-    scale = float(np.abs(one.cross).max()) or 1.0
-    for _ in range(4 * len(zero) + 8):
-        try:
-            solution = linear(one, *(rules.without(zero) if zero.any() or len(rows) else (None, None)))
-        except ValueError:
-            raise OptionError("no kernel without negative taps fulfils the other constraints; leave one of them out") from None
-        k = solution.k[:, 0]
-        below = (k < -1e-12 * np.abs(k).max(initial=0)) & ~zero
-        if below.any():
-            zero |= below
-            continue
-        # What each tap at zero would gain by leaving it, the equations' own pull removed.
-        slope = (one.gram @ k - one.cross[:, 0])
-        if len(rows):
-            pull = np.linalg.lstsq(rows[:, ~zero].T, slope[~zero], rcond=None)[0] if (~zero).any() else np.zeros(len(rows))
-            slope = slope - rows.T @ pull
-        slope[~zero] = 0
-        if slope.min() >= -1e-10 * scale:
-            break
-        zero[int(slope.argmin())] = False
-    solution.k = np.maximum(solution.k, 0)
+def _nonnegative(one, rules, linear):
+    from scipy.optimize import nnls
+
+    values, vectors = np.linalg.eigh(one.gram)
+    seen = values > 1e-13 * values[-1] if values[-1] > 0 else np.zeros(len(values), bool)
+    root = np.sqrt(values[seen])
+    a, b = root[:, None] * vectors[:, seen].T, vectors[:, seen].T @ one.cross[:, 0] / root
+    rows, right = rules.equations
+    if len(rows):  # all but kept at once; exactly below
+        heavy = 1e4 * (float(root.max()) if len(root) else 1.0)
+        a, b = np.vstack([a, heavy * rows]), np.append(b, heavy * right)
+    k, _ = nnls(a, b, maxiter=50 * a.shape[1])
+    if len(rows) and np.abs(rows @ k - right).max() > 1e-3:
+        raise OptionError("no kernel without negative taps fulfils the other constraints; leave one of them out")
+    zero = k <= 1e-9 * k.max(initial=0)
+    solution = linear(one, *(rules.without(zero) if zero.any() or len(rows) else (None, None)))
+    solution.k = np.where(zero[:, None], 0.0, np.maximum(solution.k, 0))
     return solution
 
 

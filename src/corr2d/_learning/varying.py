@@ -70,7 +70,7 @@ def fit(pair: Pair, request: Any, plain: LearnedKernel, degree: int | str) -> Le
     terms = len(_polynomials(0.0, 0.0, chosen))
     k = k.reshape(terms, -1)
     taps = plain.kernel.weights.size
-    origins = tiles[0]
+    origins = tiles[:2]
     biases = k[:, 0] - origins[0] * k[:, 1:].sum(1)
     biases[0] += origins[1]
     if not request.bias:
