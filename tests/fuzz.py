@@ -112,13 +112,13 @@ def _distance(problem, ours, theirs, name):
     u = oracle.unit(problem.image.dtype)
     weights = problem.weights
     if theirs.dtype != ours.dtype:  # another dtype was asked of us alone
-        if ours.dtype.kind in "iu" or ours.dtype.itemsize < theirs.dtype.itemsize:
+        if ours.dtype.kind in "iu" or ours.real.dtype.itemsize < theirs.dtype.itemsize:
             return 0.0
     # Its own rounding of the weights and of each product and sum; transforms within.
     room = (32 + 2 * weights.size + 64) * u * oracle.magnitude(problem.image, weights, problem.options.get("fill", 0.0))
     smallest = 4 * weights.size * np.finfo(theirs.dtype).smallest_normal  # which some flush to zero
     with np.errstate(invalid="ignore"):
-        apart = np.abs(np.asarray(ours, np.longdouble) - theirs)
+        apart = np.abs(np.asarray(ours.real, np.longdouble) - theirs)
     known = np.isfinite(apart) & (np.abs(theirs) < np.finfo(theirs.dtype).max / 1e3)
     share = float(np.max(apart / (room + smallest), initial=0, where=known))
     assert share <= 1, f"auto: {share:.3g} times what may lie between us and {name}"

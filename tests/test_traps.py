@@ -128,6 +128,11 @@ def test_t09_integers_beyond_the_mantissa():
     for value in (2**53 + 1, -(2**53) - 1, 2**62 + 1):
         for method, result in answers(np.full((3, 4), value, "int64"), [[1, 0]], dtype="int64").items():
             assert (result == value).all(), method
+    image = np.full((3, 7), 65535, "uint16")
+    image[1, 3] = 65533
+    wanted = oracle.exact(image, [[200, 101, -300]])  # fits; 65535 * 301, halfway, does not fit float32
+    for method, result in answers(image, [[200, 101, -300]]).items():
+        assert np.array_equal(result, wanted), method
     with pytest.raises(NoCandidateError, match="2\\*\\*44"):
         corr2d.corr2d(np.ones((9, 9), "int64"), np.ones((3, 3), int), method="fft")
 

@@ -93,7 +93,7 @@ def too_far(problem: Problem, facts: KernelFacts) -> str:
     reaches = f"the kernel reaches over {max(problem.span) + 1} pixels, "
     if facts.weights.ndim != 2:
         return reaches + "too far for the tiles of several kernels"
-    if facts.integer or problem.out_dtype not in ("float32", "float64"):
+    if facts.integer or problem.out_dtype != ("float32" if problem.single else "float64"):
         return reaches + "and parts of it would add up in the result, which is exact for integers only in one piece"
     if _best_parts(_dense_size(problem), problem.kernel_size, problem.dilation, problem.planes, not problem.single, REACH) is None:
         return reaches + "too far for its tiles"
