@@ -96,6 +96,7 @@ struct Job {
     Accumulator accumulator;
     Boundary boundary;
     i64 group;  // direct: kernel rows summed in registers; else: taps summed in a chain
+    int across;  // direct: the kernel left to right is itself (1) or its negative (-1); 0: that is not used
     Weights weights;
     Transform transform;
     Integers integers;  // of u16 sums
@@ -108,6 +109,7 @@ struct Job {
     i64 planes;                   // independent planes (mixing: images)
     bool (*stopped)();            // asked between strips: is the result still wanted?
     bool stream;                  // bypass the cache when writing
+    bool add;                     // fft: results are added to what the output holds
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
     i64 band_rows, bands;

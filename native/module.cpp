@@ -53,7 +53,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse)
+           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse, int across)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -118,21 +118,29 @@ public:
             list_taps(dense, sparse);
         } else if (kh > 15 || !(group == kh || (group < kh && (group == 1 || group == 2 || group == 4 || group == 5)))) {
             throw std::invalid_argument("no block for this group of kernel rows");
+        } else if (across) {
+            if (mixing || kh < 3 || std::abs(across) != 1) throw std::invalid_argument("no such mirror image");
+            across_ = across;
+            abs_sum_ = std::max(abs_sum_, 2.0);  // two pixels are added before a weight comes
         }
     }
 
-    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
+    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes, bool add) const {
         Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
-        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes);
+        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes, add);
     }
 
-    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes) const {
+    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes, bool add = false) const {
         Call call;
         Job& job = call.job;
         job.method = method_;
         job.accumulator = accumulator_;
         job.boundary = boundary_;
+        job.add = add;
+        if (add && (method_ != Method::fft || out.dtype != (accumulator_ == Accumulator::f32 ? DType::f32 : DType::f64)))
+            throw std::invalid_argument("only sums in out's own type are added to it");
         job.group = group_;
+        job.across = across_;
         job.transform = transform_;
         if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
         job.weights = {banks_, outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
@@ -348,6 +356,7 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_, ranks_ = 0;
+    int across_ = 0;
     Store dense_, column_, row_, listed_, twiddles_;
     Memory spectrum_;
     std::vector<Tap> taps_;
@@ -387,13 +396,13 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool, int>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
-             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"))
+             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"), nb::arg("across"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
-             nb::arg("stream_bytes"));
+             nb::arg("stream_bytes"), nb::arg("add") = false);
     if (!add_recall(m.ptr())) throw nb::python_error();
     m.def("isa", [] { return std::string(chosen_isa()->name); });
     m.def("available_isas", [] {

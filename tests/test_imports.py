@@ -26,7 +26,10 @@ LAYERS = {
     "_plan": 5,
     "_api": 6, "_adjoint": 6, "_torch": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
     "kernel": 7, "kernels": 7, "kernel_text": 7, "export": 7, "matrix": 7, "learning": 7, "nn": 7, "images": 7, "plot": 7,
-    "_image_formats": 7, "_kernel_html": 7, "_samples": 7, "_learning": 7,  # parts of kernel, images and learning
+    "_export": 7, "_kernel_files": 7, "_kernel_syntaxes": 7, "_image_formats": 7, "_kernel_html": 7, "_samples": 7,  # parts of kernel and images
+    "_design": 7, "_describe": 7,  # behind kernels and describe
+    "_stores": 7, "_tiff_tiles": 7, "_stream": 7,  # parts of apply
+    "_learning": 7,  # behind learning
     "cli": 8, "studio": 8, "_demo": 8, "_bench": 8, "_cli": 8, "__main__": 8,
 }  # fmt: skip
 OUTSIDE = 7  # from here on, modules come in by the public door

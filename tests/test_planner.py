@@ -10,7 +10,7 @@ import pytest
 
 import corr2d
 from corr2d import _cost
-from cases import BY_NAME, CASES, PHOTO, dense, gauss, pixels
+from cases import BY_NAME, CASES, PHOTO, dense, gauss, mirrored, pixels
 from corr2d._errors import Corr2dError, NoCandidateError, ShapeError
 from corr2d.engines import CANDIDATES
 
@@ -49,6 +49,8 @@ def test_the_cheapest_willing_candidate_is_chosen(case):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_named_method_runs_or_its_reason_is_quoted(method):
     """method= is obeyed, or NoCandidateError quotes what the plan says."""
+    if method == "matmul":  # a candidate for mixed channels, of which there are few cases
+        pytest.importorskip("torch")
     outcomes = Counter()
     for case in PLANNED[:: 1 if method == "separable" else 3]:
         entry = min((c for c in plan_of(case).considered if c.method == method), key=lambda c: c.reason != "")  # a willing one first
@@ -59,7 +61,7 @@ def test_a_named_method_runs_or_its_reason_is_quoted(method):
         else:
             assert plan_of(case, method=method).method == method
         outcomes[bool(entry.reason)] += 1
-    assert outcomes[False] >= 20
+    assert outcomes[False] >= (5 if method == "matmul" else 20)
     if method == "separable":
         assert outcomes[True] >= 20
 
@@ -159,6 +161,17 @@ def test_the_choice_does_not_depend_on_threads(constants, monkeypatch, unplanned
         assert len(chosen) == 1, case
         methods |= chosen
     assert len(methods) >= 3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_mirrored_kernel_costs_less(sign):
+    """Columns that are added before they are multiplied are said, and counted, where they are worth it."""
+    seconds = {k: corr2d.plan(PHOTO, mirrored(k, k, sign), method="direct").seconds for k in (3, 7, 9)}
+    plain = {k: corr2d.plan(PHOTO, dense(k, k), method="direct").seconds for k in seconds}
+    assert seconds[3] == plain[3]
+    assert seconds[7] < 0.9 * plain[7]
+    assert seconds[9] < 0.8 * plain[9]
+    assert ("mirror image" in str(corr2d.plan(PHOTO, mirrored(7, 7, sign)))) and "mirror" not in str(corr2d.plan(PHOTO, dense(7, 7)))
 
 
 def test_predictions_grow_with_the_work():

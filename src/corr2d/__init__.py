@@ -1,7 +1,7 @@
 """corr2d: 2-D cross-correlation of images with kernels.
 
 ``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
-``corr2d.kernels`` designs kernels, ``corr2d.images`` reads and writes pictures.
+``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does, ``corr2d.images`` reads and writes pictures.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelStudio",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -31,6 +32,7 @@ __all__ = [
     "as_matrix",
     "convolve2d",
     "corr2d",
+    "describe",
     "get_threads",
     "im2col",
     "images",
@@ -40,9 +42,16 @@ __all__ = [
 ]
 
 _LAZY = {
-    "images": ("images", None), "kernels": ("kernels", None), "nn": ("nn", None), "Kernel": ("kernel", "Kernel"),
-    "as_linear_operator": ("matrix", "as_linear_operator"), "as_matrix": ("matrix", "as_matrix"), "im2col": ("matrix", "im2col"),
-}  # fmt: skip
+    "Kernel": ("kernel", "Kernel"),
+    "KernelStudio": ("studio._widget", "KernelStudio"),
+    "as_linear_operator": ("matrix", "as_linear_operator"),
+    "as_matrix": ("matrix", "as_matrix"),
+    "describe": ("_describe", "describe"),
+    "im2col": ("matrix", "im2col"),
+    "images": ("images", None),
+    "kernels": ("kernels", None),
+    "nn": ("nn", None),
+}
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import DTypeError
+from ._errors import DTypeError, ShapeError
 
 # Sample types that an image may have, by NumPy's name. bfloat16, which NumPy does not
 # know, travels as uint16 bits beside its name.
@@ -140,7 +140,10 @@ def tensor_dtype_name(tensor: Any, what: str) -> str:
 def empty(shape: tuple[int, ...], dtype: str, home: Any) -> tuple[Any, np.ndarray]:
     """A new array of the caller's kind, and its NumPy view (the same memory, or to be converted)."""
     if home == "numpy" or not _is_torch(home):
-        data = np.empty(shape, numpy_dtype(dtype))
+        try:
+            data = np.empty(shape, numpy_dtype(dtype))
+        except ValueError:  # NumPy's, of sizes that no machine can address
+            raise ShapeError(f"the result would have shape {shape}, more than any memory holds; use less padding") from None
         return data, (data.view(np.uint16) if dtype == "bfloat16" else data)
     tensor = home.empty(shape, dtype=getattr(home, dtype))
     return tensor, (tensor.view(home.uint16) if dtype == "bfloat16" else tensor).numpy()

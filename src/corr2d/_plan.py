@@ -184,6 +184,8 @@ class Plan:
             facts.append(f"rank 1 (residual {self.facts.residual:.0e})")
         elif self.facts.terms:
             facts.append(f"rank {len(self.facts.terms[0])} (residual {self.facts.terms_residual:.0e})")
+        if self.facts.mirror:
+            facts.append("its own mirror image left to right" + (", negated" if self.facts.mirror < 0 else ""))
         if self.facts.integer:
             facts.append("integer")
         lines = [
@@ -263,9 +265,11 @@ def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int |
 
 
 def _footprint(plan: Plan) -> int:
-    """Bytes of a plan, roughly: the weights in several forms; a transform's spectrum has the size of its tile."""
-    tile = 4 * max(plan.problem.span) if plan.method == "fft" else 0
-    return 4096 + 8 * plan.facts.weights.nbytes + 16 * max(64, min(tile, 1024)) ** 2 * (plan.method == "fft")
+    """Bytes of a plan, roughly: the weights in several forms; spectra have the size of their tile, those of parts two of the largest."""
+    if plan.method != "fft":
+        return 4096 + 8 * plan.facts.weights.nbytes
+    side = max(64, min(4 * max(plan.problem.span), 1024))
+    return 4096 + 8 * plan.facts.weights.nbytes + 16 * side**2 * (1 + (max(plan.problem.span) >= 768))
 
 
 class Trained:

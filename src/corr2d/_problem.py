@@ -19,6 +19,10 @@ from ._errors import DTypeError, OptionError, ShapeError
 
 Pair = tuple[int, int]
 
+# Rows, and columns, from a kernel's first tap to its last: the compiled code keeps a table of the
+# rows, and positions are 64-bit integers.
+MAX_REACH = 2**22, 2**42
+
 MAX_AXES = 30  # of a batch; what NumPy's 64 and the compiled code's 32 leave with room to spare
 
 _SINGLE = {"bool", "uint8", "int8", "uint16", "int16", "float16", "bfloat16", "float32"}
@@ -233,6 +237,12 @@ def normalise(
         out_length(n, k, p, s, d, name, same, hint)
         for n, k, p, s, d, name in zip(size, kernel_size, pads, stride, dilation, ("rows", "columns"), strict=True)
     )
+    for k, d, most, name in zip(kernel_size, dilation, MAX_REACH, ("row", "column"), strict=True):
+        if (k - 1) * d >= most:
+            raise ShapeError(
+                f"the kernel reaches over {(k - 1) * d + 1} {name}s, more than {most}; "
+                f"apply its {name}s one at a time, each to the part of the image that it meets, and add up the results"
+            )
     problem = Problem(
         tuple(shape), lead, size, kernel_size, channels, axis, pads, boundary, fill, stride, dilation,
         complex(kernel.bias), image_dtype, out_dtype, out_size,

@@ -67,6 +67,15 @@ def direct_roundings(weights: np.ndarray, inputs: int, group: int) -> float:
     return float((magnitude / total * chain).sum())
 
 
+def fold_columns(weights: np.ndarray) -> np.ndarray:
+    """Magnitudes of the products that are left where mirrored columns are added before they are multiplied."""
+    kw = weights.shape[1]
+    magnitude = np.abs(weights)
+    folded = magnitude[:, : (kw + 1) // 2].copy()
+    folded[:, : kw // 2] += magnitude[:, ::-1][:, : kw // 2]
+    return folded
+
+
 def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
     """How many kernel rows the register blocks sum at a time; 0: use tap lists.
 

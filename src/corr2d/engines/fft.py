@@ -1,7 +1,8 @@
 """Correlation by scipy.fft: what the compiled transform (native/fft.hpp) does not take.
 
-Complex and channel-mixing kernels, and kernels too large for its tiles. A tile of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around
-(Oppenheim & Schafer, *Discrete-Time Signal Processing*, §8.7). The error is spread evenly
+Complex and channel-mixing kernels, and those too large for its tiles that are not to be taken in parts. A tile
+of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around (Oppenheim & Schafer,
+*Discrete-Time Signal Processing*, §8.7). The error is spread evenly
 over a tile, about u sqrt(log2 L^2) sum|k| rms(x), well inside the contract's bound.
 """
 
@@ -18,11 +19,10 @@ from .._analysis import KernelFacts
 from .._boundary import Boundary, source_indices
 from .._cost import Machine
 from .._problem import Problem
+from .transform import too_far
 
 # Memory for tiles and spectra, of the 64 MB that a call may use beside its arrays.
 BUDGET = 40 << 20
-# Kernels that reach further are not for the compiled transform.
-LARGEST_COMPILED = 768
 # Integer results are rounded to integers; that is exact while the error is below one half.
 EXACT = 2.0**44
 
@@ -33,7 +33,7 @@ class FFT:
     engine = method = "fft"
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
-        if not (problem.channels or problem.complex_result or max(problem.span) >= LARGEST_COMPILED):
+        if not (problem.channels or problem.complex_result or too_far(problem, facts)):
             return "the compiled transform takes this"
         if problem.bank > 1:
             return "planes have kernels of their own"

@@ -81,7 +81,9 @@ class Reference:
         return ""
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        return problem.outputs * (problem.taps + 4) / machine.reference_rate  # a list and a sum for each output
+        # A list and a sum for each output; and every pixel, wanted or not, becomes a Python number first.
+        padded = sum(n + before + after for n, (before, after) in zip(problem.size, problem.pads, strict=True))
+        return (problem.outputs * (problem.taps + 4) + problem.pixels + padded) / machine.reference_rate
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
