@@ -125,6 +125,6 @@ def canvas(tab, testid, *, drawn=False):
 
 def said_sum(tab):
     """What the panel says the explained output is: (y, x), value."""
-    text = tab.get_by_test_id("arithmetic").locator(".lead").inner_text().replace("\N{MINUS SIGN}", "-")
+    text = tab.get_by_test_id("arithmetic").locator(".lead").inner_text()
     y, x, value = re.fullmatch(r"\D*\[(\d+), (\d+)\] = (\S+)", text).groups()
     return (int(y), int(x)), float(value)

@@ -258,8 +258,10 @@ def test_no_path_reaches_the_file_system(url, path):
         ("apply", {"kernel": KERNEL, "options": {"stride": 0}}, "stride 0"),
         ("apply", {"kernel": KERNEL, "options": {"fill": "x"}}, "fill 'x'"),
         ("download", {"kernel": KERNEL, "format": "exe"}, "format 'exe'"),
-        ("learn", {"before": "0", "after": "0", "size": [1, 2, 3]}, ""),
-        ("learn", {"before": "0", "after": "0", "size": "large"}, ""),
+        ("describe", {"kernel": {"weights": [[1, 2]], "anchor": 7}}, "anchor '7' is not two whole numbers"),
+        ("describe", {"kernel": {"weights": [[1, 2]], "anchor": [0, 5]}}, "anchor"),
+        ("learn", {"before": "0", "after": "0", "size": [1, 2, 3]}, "size '[1, 2, 3]' is not two whole numbers"),
+        ("learn", {"before": "0", "after": "0", "size": "large"}, "size 'large' is not two whole numbers"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(url, question, record, reason):

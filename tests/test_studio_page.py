@@ -95,6 +95,37 @@ def test_the_pages_arithmetic_is_corr2ds(studio):
     assert fitted > 250
 
 
+def test_edits_one_after_another_are_the_whole_sum(studio):
+    """60 random edits of one to three weights, a kernel as large as the grid: what is added up is what is computed anew."""
+    worst, exact = studio.evaluate(
+        """async () => {
+          const { Edits } = await import("/edits.mjs");
+          const { correlate } = await import("/correlate.mjs");
+          const { generator } = await import("/descent.mjs");
+          const out = [];
+          for (const whole of [false, true]) {
+            const random = generator(5);
+            const value = () => (whole ? Math.round(20 * random() - 10) : random() - 0.5);
+            const plane = { height: 20, width: 23, data: new Float64Array(460).map(value) };
+            const options = { padding: "same", boundary: "wrap", fill: 0, stride: 1, dilation: 2, convolve: true };
+            const weights = Array.from({ length: 9 }, () => Array.from({ length: 7 }, value));
+            const edits = new Edits();
+            let worst = 0;
+            for (let step = 0; step < 60; step++) {
+              for (let n = 0; n <= step % 3; n++) weights[Math.floor(9 * random())][Math.floor(7 * random())] = value();
+              const kernel = { weights: weights.map((line) => [...line]) };
+              const [fast, slow] = [edits.run(plane, kernel, options).data, correlate(plane, kernel, options).data];
+              fast.forEach((v, i) => (worst = Math.max(worst, Math.abs(v - slow[i]))));
+            }
+            out.push(worst);
+          }
+          return out;
+        }"""
+    )
+    assert 0 < worst < 32 * 2**-53 * 63 * 0.5 * 0.5
+    assert exact == 0
+
+
 def test_a_nan_reaches_every_window_and_no_other(studio):
     """Zero weights multiply, too."""
     image = np.zeros((9, 9))
@@ -171,7 +202,7 @@ def test_the_output_follows_every_way_of_editing(studio):
     for _ in range(4):
         studio.keyboard.press("Control+z")
     np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
-    for _ in range(5):
+    for _ in range(4):
         studio.get_by_role("button", name="Redo").click()
     np.testing.assert_array_equal(weights(studio), [[10, 0, 4], [-2, 8, 2], [-1, 0, 2]])
 
@@ -245,6 +276,15 @@ def test_tools_for_the_whole_kernel(studio):
     assert weights(studio).shape == (4, 15)
 
 
+def test_the_description_is_the_packages(studio):
+    """Live, as the kernel is edited."""
+    for rows in ([[1, -1]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]):
+        set_weights(studio, rows)
+        for line in str(corr2d.describe(rows)).splitlines():
+            words = line.split("  ")[0]
+            studio.get_by_test_id("describe").filter(has_text=words).wait_for()
+
+
 def test_every_preset_is_the_packages(studio, url):
     """The menu holds the kernels of corr2d, to the last bit."""
     names = studio.get_by_test_id("preset").evaluate("menu => [...menu.options].map(o => o.value).filter(Boolean)")
@@ -275,7 +315,7 @@ def test_hovering_tells_the_sum(chromium, url, options):
                 (y, x), value = said_sum(tab)
                 assert value == pytest.approx(expected[y, x], abs=1e-6)
         cells = tab.get_by_test_id("arithmetic").locator("td .product").all_inner_texts()
-        assert sum(float(c.replace("\N{MINUS SIGN}", "-")) for c in cells) == pytest.approx(value)
+        assert sum(float(c) for c in cells) == pytest.approx(value)
 
 
 def test_padding_is_drawn_and_marked(chromium, url):
@@ -315,7 +355,7 @@ def test_the_picture_shown_is_the_one_computed(chromium, url):
         assert (shown[..., 0] == shown[..., 1]).mean() > 0.99, "a smoothed photograph is gray"
         expected = np.clip(corr2d.corr2d(CAMERAMAN, kernels.gaussian(1), padding="same", boundary="reflect"), 0, 255)
         difference = np.abs(means(shown[..., 0]) - means(expected))
-        assert np.sort(difference.ravel())[-5] < 12, "but for the mark in the middle"
+        assert np.sort(difference.ravel())[-5] < 16, "but for the mark in the middle"
         assert difference.mean() < 1.5
         tab.get_by_test_id("preset").select_option("sobel-x")
         settled(tab)
@@ -323,9 +363,7 @@ def test_the_picture_shown_is_the_one_computed(chromium, url):
         signed = canvas(tab, "image-output", drawn=True).astype(float)
         edges = means(corr2d.corr2d(CAMERAMAN, kernels.sobel(1), padding="same", boundary="reflect"))
         bluer = means(signed[..., 2] - signed[..., 0])
-        strong = np.abs(edges) > 40
-        assert strong.sum() > 10
-        assert (np.sign(bluer[strong]) == -np.sign(edges[strong])).all(), "negative is blue, positive is orange"
+        assert np.corrcoef(bluer.ravel(), edges.ravel())[0, 1] < -0.8, "negative is blue, positive is orange"
 
 
 def means(plane, n=32):
@@ -425,13 +463,12 @@ def test_the_game_can_be_won(studio):
     """A kernel is hidden, found by least squares, and put into the editor: the pictures are the same."""
     studio.get_by_test_id("learn-game").click()
     studio.get_by_test_id("game-score").filter(has_text="Yours is off by").wait_for()
-    studio.get_by_test_id("learn-size").select_option("3x3")
     studio.get_by_test_id("learn-run").click()
     studio.get_by_test_id("learn-take").click()
-    found = np.rint(weights(studio))
-    set_weights(studio, found)
     studio.get_by_test_id("game-score").filter(has_text="Found").wait_for()
+    found = weights(studio)
     assert np.abs(found).max() <= 2
+    np.testing.assert_array_equal(found, np.rint(found))
 
 
 # -- taking along ------------------------------------------------------------------------------------
@@ -443,17 +480,22 @@ def test_every_export_is_the_packages(studio):
     assert len(targets) == 17
     for target in targets:
         studio.get_by_test_id("export-target").select_option(target)
+        kernel = corr2d.Kernel(kernels.sobel(1).weights, name="sobel-x")
+        boundary = None if target == "json" else "reflect"
         try:
-            expected = kernels.sobel(1).export(target, boundary="reflect", strict=False).text
+            expected = kernel.export(target, boundary=boundary, strict=False).text
         except corr2d.Corr2dError as refusal:
             studio.get_by_test_id("export-warnings").filter(has_text=str(refusal)[:30]).wait_for()
             continue
         if isinstance(expected, bytes):
-            expected = f"({len(expected)} bytes"
-        first = expected.strip().splitlines()[0]
-        studio.get_by_test_id("export-text").filter(has_text=first).wait_for()
-        if not first.startswith("("):
-            assert studio.get_by_test_id("export-text").text_content() == expected
+            expected = f"({len(expected)} bytes: save them)"
+        shown = ""
+        for _ in range(100):
+            shown = studio.get_by_test_id("export-text").text_content()
+            if shown == expected:
+                break
+            studio.wait_for_timeout(50)
+        assert shown == expected
 
 
 def test_downloads_hold_what_is_seen(studio, tmp_path):
@@ -541,10 +583,7 @@ def test_the_chapter_from_end_to_end(chromium, url, language):
 def test_the_chapters_first_outputs(chromium, url):
     """19 25 37 43, and the column of ones and of minus ones."""
     for step, picture, expected in ((1, (2, 2), [[19, 25], [37, 43]]), (2, (6, 7), [[0, 1, 0, 0, 0, -1, 0]] * 6)):
-        with page(chromium, f"{url}") as tab:
-            tab.get_by_test_id("chapter-start").click()
-            for _ in range(step - 1):
-                tab.get_by_test_id("chapter-next").click()
+        with page(chromium, f"{url}#step={step}") as tab:
             settled(tab)
             tab.get_by_test_id("image-output").focus()
             seen = np.full(picture, np.nan)
@@ -571,8 +610,195 @@ def test_every_word_has_its_chinese():
     used = set()
     for source in sources.values():
         used |= {json.loads(f'"{text}"') for text in re.findall(r'\bt\("((?:[^"\\]|\\.)*)"\)', source)}
+    verdicts = sources["learn-panel.mjs"].partition("VERDICTS = ")[2].partition("});")[0]
+    used |= set(re.findall(r': "([^"]+)"', verdicts))
+    assert len(re.findall(r': "', verdicts)) == 10
     dictionary = sources["text.mjs"].partition("CHINESE = {")[2]
     known = {a or b for a, b in re.findall(r'^  (?:"((?:[^"\\]|\\.)*)"|(\w+)): "', dictionary, re.MULTILINE)}
     made = set(re.findall(r'name: "([^"]+)"', sources["pictures.mjs"])) - {"0 … 8"}
     assert used - known == set()
     assert known - used - made == set()
+
+
+# -- everyone ----------------------------------------------------------------------------------------
+
+
+def test_it_works_with_the_keyboard_alone(studio):
+    """From the first Tab to an edited weight, an explained output and a zoomed picture; nothing holds the focus."""
+    seen = []
+    for _ in range(60):
+        studio.keyboard.press("Tab")
+        seen.append(studio.evaluate("document.activeElement.dataset.testid ?? document.activeElement.textContent.slice(0, 20)"))
+        if seen[-1] == "kernel-cell-0-0":
+            studio.keyboard.type("5")
+        if seen[-1] == "image-output":
+            before, _ = said_sum(studio)
+            studio.keyboard.press("ArrowRight")
+            studio.keyboard.press("ArrowDown")
+            studio.wait_for_timeout(60)
+            after, _ = said_sum(studio)
+            assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
+            view = canvas(studio, "image-output")
+            studio.keyboard.press("+")
+            studio.wait_for_timeout(100)
+            assert (canvas(studio, "image-output") != view).any()
+    assert weights(studio)[0, 0] == 5
+    assert {"picture", "open", "chapter-start", "preset", "boundary", "image-input", "image-output"} <= set(seen)
+    assert len(set(seen)) > 40
+
+
+def test_everything_has_a_name(studio):
+    """Whatever takes the focus says what it is to a screen reader."""
+    nameless = studio.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, textarea, canvas, svg, [tabindex='0']")]
+          .filter((e) => e.offsetParent !== null || e instanceof SVGElement)
+          .filter((e) => !(e.getAttribute("aria-label") || e.closest("label")?.textContent.trim() || e.textContent.trim() || e.getAttribute("aria-hidden")))
+          .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert [e for e in nameless if "export-text" not in e] == []
+    levels = studio.evaluate("[...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert max(b - a for a, b in zip(levels, levels[1:], strict=False)) <= 1
+
+
+LUMINANCE = r"""(scheme) => {
+  const parse = (text) => text.match(/[\d.]+/g).map(Number);
+  const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0.99) return c; } return [255, 255, 255]; };
+  const light = (c) => { const [r, g, b] = c.slice(0, 3).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  return [...document.querySelectorAll("h1, h2, h3, p, button, select, label span, pre, summary, figcaption span")]
+    .filter((e) => e.offsetParent && e.textContent.trim() && !e.disabled && !e.closest(".off"))
+    .map((e) => { const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))]; return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.slice(0, 30)]; })
+    .sort((a, b) => a[0] - b[0])[0];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_on_its_ground(chromium, url, scheme):
+    """A contrast of 4.5 at least (WCAG AA), by day and by night; and night is dark."""
+    with page(chromium, url, color_scheme=scheme) as tab:
+        ratio, text = tab.evaluate(LUMINANCE)
+        assert ratio >= 4.5, text
+        shot = np.frombuffer(tab.screenshot(), np.uint8)
+        assert shot.size
+        ground = tab.evaluate("getComputedStyle(document.querySelector('#studio')).backgroundColor")
+        assert (int(re.findall(r"\d+", ground)[0]) < 40) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("width", [320, 760, 1100, 1920])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_it_fits_every_width(chromium, url, width, language):
+    """Nothing sticks out sideways, in the chapter neither, down to 320 pixels; targets are large enough for fingers."""
+    with page(chromium, f"{url}#step=10&language={language}", viewport={"width": width, "height": 700}, has_touch=width < 700) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.evaluate("[...document.querySelectorAll('button')].filter(e => e.offsetParent).every(e => e.getBoundingClientRect().height >= 32)")
+        if width == 320:
+            tab.get_by_test_id("image-output").scroll_into_view_if_needed()
+            box = tab.get_by_test_id("image-output").bounding_box()
+            tab.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6)
+            tab.wait_for_timeout(100)
+            assert said_sum(tab) == ((1, 1), 43)
+
+
+def test_a_file_that_is_no_picture_is_said(chromium, url, tmp_path):
+    """The page says why, and goes on with the picture that it had."""
+    (tmp_path / "x.png").write_bytes(b"<html>")
+    with page(chromium, url, allow_errors=True) as tab:  # a browser logs every 4xx
+        tab.get_by_test_id("open").set_input_files(tmp_path / "x.png")
+        tab.get_by_role("alert").filter(has_text="neither PNG, JPEG, TIFF nor NPY").wait_for()
+        assert tab.get_by_test_id("picture").input_value() == "0"
+
+
+def test_a_picture_of_ones_own(studio, tmp_path):
+    """Opened, filtered, explained: a 16-bit TIFF larger than the preview."""
+    image = RNG.integers(0, 65536, (700, 600), np.uint16)
+    images.write(tmp_path / "mine.tif", image)
+    studio.get_by_test_id("open").set_input_files(tmp_path / "mine.tif")
+    studio.get_by_text("700 × 600 · shown as 350 × 300").wait_for()
+    settled(studio)
+    studio.wait_for_timeout(100)
+    (y, x), value = said_sum(studio)
+    small = image.reshape(350, 2, 300, 2).mean((1, 3))
+    expected = corr2d.corr2d(small, kernels.sobel(1), padding="same", boundary="reflect")
+    assert value == pytest.approx(expected[y, x], rel=1e-6)
+
+
+def test_from_key_to_paint(studio, record_property, capsys):
+    """The time from a keystroke to the painted output, told and not judged: machines differ."""
+    told = []
+    for size in (3, 7, 15):
+        studio.get_by_label("Rows", exact=True).first.select_option(str(size))
+        studio.get_by_label("Columns", exact=True).first.select_option(str(size))
+        middle = cell(studio, size // 2, size // 2)
+        rows = RNG.integers(-9, 10, (size, size))
+        set_weights(studio, rows)
+        studio.evaluate("performance.clearMeasures()")
+        for digit in "1234567891234":
+            middle.fill(digit)
+            studio.wait_for_timeout(120)
+        times = studio.evaluate("performance.getEntriesByName('corr2d:key-to-paint').map((e) => e.duration)")
+        assert len(times) >= 10, "each key is followed by a painted output"
+        told.append(f"{size} × {size}: {np.median(times):.0f} ms")
+        record_property(f"key_to_paint_{size}", float(np.median(times)))
+    with capsys.disabled():
+        print(f"\n    studio, from key to painted 512 × 512 output (median): {', '.join(told)}")
+
+
+# -- the notebook ------------------------------------------------------------------------------------
+
+
+def test_the_widget_is_the_same_page(chromium, tmp_path):
+    """Its one module, in a page that does what a notebook does: edits reach Python, and Python's kernels the page."""
+    pytest.importorskip("anywidget", reason="the notebook studio needs anywidget: pip install 'corr2d[notebook]'")
+    photo = CAMERAMAN[100:164, 200:280]
+    widget = corr2d.KernelStudio(photo, kernel=[[1, -1]])
+    (tmp_path / "widget.mjs").write_text(widget._esm, "utf-8")
+    (tmp_path / "index.html").write_text(f"<!doctype html><style>{widget._css}</style><div id=cell></div>", "utf-8")
+    context = chromium.new_context(viewport={"width": 900, "height": 900})
+    tab = context.new_page()
+    said, foreign, answers = [], [], []
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    tab.route("http://notebook.test/**", lambda route: route.fulfill(path=tmp_path / (route.request.url.rpartition("/")[2] or "index.html")))
+    tab.on("request", lambda request: None if request.url.startswith(("http://notebook.test/", "blob:")) else foreign.append(request.url))
+    widget.send = lambda content, buffers=None: answers.append([content, [list(b) for b in buffers or []]])
+
+    def ask(content, buffers):
+        widget._handle_custom_msg(content, [bytes(b) for b in buffers])
+        return answers.pop()
+
+    tab.expose_function("askPython", ask)
+    tab.expose_function("tellPython", lambda state: widget.set_state(state))
+    tab.goto("http://notebook.test/")
+    tab.evaluate(
+        """async (state) => {
+          const listeners = {};
+          window.model = {
+            state, changed: {},
+            get: (name) => window.model.state[name],
+            set: (name, value) => { window.model.state[name] = value; window.model.changed[name] = value; },
+            save_changes: () => { const c = window.model.changed; window.model.changed = {}; if (Object.keys(c).length) window.tellPython(c); },
+            on: (name, work) => (listeners[name] ??= []).push(work), off() {},
+            fire: (name, ...args) => (listeners[name] ?? []).forEach((work) => work(...args)),
+            send: async (content, _, buffers = []) => {
+              const [answer, data] = await window.askPython(content, buffers.map((b) => [...new Uint8Array(b)]));
+              window.model.fire("msg:custom", answer, data.map((b) => new DataView(Uint8Array.from(b).buffer)));
+            },
+          };
+          const widget = (await import("http://notebook.test/widget.mjs")).default;
+          await widget.render({ model: window.model, el: document.querySelector("#cell") });
+        }""",
+        widget.get_state(["kernel", "options"]),
+    )
+    tab.locator(".corr2d-studio[data-settled=true]").wait_for()
+    np.testing.assert_array_equal(weights(tab), [[1, -1]])
+    cell(tab, 0, 1).fill("7")
+    tab.wait_for_timeout(200)
+    assert widget.kernel == corr2d.Kernel([[1, 7]])
+    widget.kernel = "sobel-y"
+    tab.evaluate("(state) => { Object.assign(window.model.state, state); window.model.fire('change:kernel'); }", widget.get_state(["kernel"]))
+    tab.wait_for_timeout(200)
+    np.testing.assert_array_equal(weights(tab), kernels.sobel(0).weights)
+    (y, x), value = said_sum(tab)
+    assert value == corr2d.corr2d(photo, kernels.sobel(0), padding="same", boundary="reflect")[y, x]
+    assert (said, foreign) == ([], [])
+    context.close()

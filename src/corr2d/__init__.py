@@ -38,6 +38,7 @@ __all__ = [
     "images",
     "kernels",
     "plan",
+    "plot",
     "set_threads",
 ]
 
@@ -51,6 +52,7 @@ _LAZY = {
     "images": ("images", None),
     "kernels": ("kernels", None),
     "nn": ("nn", None),
+    "plot": ("plot", None),
 }
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter

@@ -17,6 +17,8 @@ from ._cli.bench import bench
 from ._cli.calibrate import calibrate
 from ._cli.common import say
 from ._cli.demo import demo
+from ._cli.describe import describe
+from ._cli.design import design
 from ._cli.export import export
 from ._cli.plan import plan
 from ._cli.studio import studio
@@ -31,7 +33,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, export, calibrate, bench, demo, studio):
+for command in (apply, plan, design, describe, export, calibrate, bench, demo, studio):
     app.command(command)
 
 

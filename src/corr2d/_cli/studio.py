@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .. import images
-from .._errors import MissingExtraError, OptionError
+from .._errors import OptionError
 from .common import Flag
 
 __all__ = ["studio"]
@@ -26,12 +26,8 @@ def studio(image: Path | None = None, /, *, port: int | None = None, no_browser:
     """
     if port is not None and not 0 <= port <= 65535:
         raise OptionError(f"--port {port}: a port is a number from 0 to 65535")
-    try:
-        from ..studio import Service
-        from ..studio._serve import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
-            raise
-        raise MissingExtraError(f'the studio needs {error.name}: pip install "corr2d[studio]"', name=error.name) from error
+    from ..studio import Service  # a server library is of no use to the other commands
+    from ..studio._serve import serve
+
     service = Service(images.read(image), image.name) if image else Service()
     serve(service, port, browser=not no_browser)

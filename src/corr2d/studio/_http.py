@@ -7,20 +7,24 @@ that a foreign page may not send without asking first, which is refused.
 """
 
 import json
+import logging
 from importlib import resources
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from .._errors import Corr2dError
+from .._errors import Corr2dError, MissingExtraError
 from .._files import one_line
 from ._pictures import LARGEST_UPLOAD
 from ._service import Service
+
+try:
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+except ImportError as error:
+    raise MissingExtraError('the studio needs starlette: pip install "corr2d[studio]"', name="starlette") from error
 
 __all__ = ["make_app"]
 
@@ -52,12 +56,15 @@ def make_app(service: Service, port: int) -> ASGIApp:
             reply = await run_in_threadpool(service.answer, request.path_params["question"], record, data)
         except _TooLarge as error:
             return _refusal(413, str(error))
-        except (Corr2dError, ValueError, TypeError) as error:
+        except Corr2dError as error:
             return _refusal(400, one_line(error))
         except MemoryError:
             return _refusal(413, "not enough memory for this picture")
         except ClientDisconnect:
             return _refusal(400, "the page went away")
+        except Exception as error:  # ours to repair: said on the page, and in full on the terminal
+            logging.getLogger("uvicorn.error").exception("the studio failed")
+            return _refusal(500, f"the studio failed, which is a bug in it: {one_line(error)}")
         if not reply.data:
             return JSONResponse(reply.record)
         return Response(reply.data, media_type=reply.media, headers={HEADER: json.dumps(reply.record)})

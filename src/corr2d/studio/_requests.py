@@ -6,7 +6,7 @@ from typing import Any
 from .._errors import OptionError
 from ..kernel import Kernel
 
-__all__ = ["kernel_of", "options_of"]
+__all__ = ["kernel_of", "options_of", "size_of"]
 
 _MOST_TAPS = 64  # a side; the page's grid ends at 15
 _MOST_PADDING = 4096
@@ -28,7 +28,21 @@ def kernel_of(record: dict[str, Any]) -> Kernel:
     if not all(type(value) in (int, float) for row in weights for value in row):
         raise OptionError("a weight in the request is no number")
     anchor = record.get("anchor")
-    return Kernel(weights, anchor=None if anchor is None else tuple(anchor), name=str(record.get("name") or "")[:200])
+    if anchor is not None:
+        anchor = _whole_numbers("anchor", anchor)
+    return Kernel(weights, anchor=anchor, name=str(record.get("name") or "")[:200])
+
+
+def size_of(record: dict[str, Any]) -> str | tuple[int, int]:
+    """The size that a kernel to be learnt shall have: ``"auto"`` or rows and columns."""
+    size = record.get("size") or "auto"
+    return size if size == "auto" else _whole_numbers("size", size)
+
+
+def _whole_numbers(name: str, value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(n) is int and 0 <= n <= _MOST_TAPS for n in value):
+        raise OptionError(f"{name} {str(value)[:40]!r} is not two whole numbers from 0 to {_MOST_TAPS}")
+    return value[0], value[1]
 
 
 def options_of(record: dict[str, Any], *, channels: bool) -> dict[str, Any]:

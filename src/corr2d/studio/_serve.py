@@ -6,11 +6,14 @@ import socket
 import threading
 import webbrowser
 
-import uvicorn
-
-from .._errors import Corr2dError
+from .._errors import Corr2dError, MissingExtraError
 from ._http import make_app
 from ._service import Service
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise MissingExtraError('the studio needs uvicorn: pip install "corr2d[studio]"', name="uvicorn") from error
 
 __all__ = ["serve"]
 

@@ -21,16 +21,19 @@ from ..images import Image
 from ..kernel import Kernel
 from ..kernel_text import PRESETS, parse_kernel
 from ._pictures import MOST_PIXELS, Picture, Pictures, luma, preview
-from ._requests import kernel_of, options_of
+from ._requests import kernel_of, options_of, size_of
 
 __all__ = ["GRID", "Reply", "Service"]
 
 GRID = 15  # taps a side in the page's grid
 _WITH_ARGUMENTS = {  # presets that say nothing without a number
-    "gaussian": "gaussian:sigma=1", "box": "box:h=3", "binomial": "binomial:n=5", "log": "log:sigma=1.4",
-    "dog": "dog:s1=1,s2=1.6", "disk": "disk:r=2", "motion": "motion:length=7,angle=30", "unsharp": "unsharp:sigma=1,amount=1",
-    "integral": "integral:n=5", "savgol": "savgol:window=5,degree=2", "emboss": "emboss:angle=135",
-    "gabor": "gabor:wavelength=5", "kirsch": "kirsch:direction=N", "compass": "compass:direction=N",
+    "airy": "airy:radius=3,size=15", "binomial": "binomial:n=5", "box": "box:h=3", "compass": "compass:direction=N",
+    "derivative": "derivative:dy=0,dx=2,accuracy=4", "directional": "directional:angle=30", "disk": "disk:r=2",
+    "dog": "dog:s1=1,s2=1.6", "gabor": "gabor:wavelength=4", "gaussian": "gaussian:sigma=1", "integral": "integral:n=5",
+    "kirsch": "kirsch:direction=N", "lanczos": "lanczos:factor=2", "log": "log:sigma=1.4",
+    "moffat": "moffat:gamma=1.5,alpha=3,size=11", "motion": "motion:length=7,angle=30",
+    "savgol": "savgol:window=5,degree=2", "shift": "shift:dy=0,dx=0.5",
+    "smallest-derivative": "smallest-derivative:order=3", "unsharp": "unsharp:sigma=1,amount=1",
 }  # fmt: skip
 
 
@@ -112,10 +115,7 @@ class Service:
     # -- kernels ---------------------------------------------------------------
 
     def _describe(self, record: dict[str, Any], data: bytes) -> Reply:
-        kernel = kernel_of(_part(record, "kernel"))
-        if not hasattr(corr2d, "describe"):
-            return Reply({"text": f"{kernel.shape[0]} × {kernel.shape[1]}, sum {kernel.weights.sum():g}"})
-        return Reply({"text": str(corr2d.describe(kernel))})
+        return Reply({"text": str(corr2d.describe(kernel_of(_part(record, "kernel"))))})
 
     def _export(self, record: dict[str, Any], data: bytes) -> Reply:
         target = str(record.get("target", "numpy"))
@@ -182,33 +182,34 @@ class Service:
             reach = [options["dilation"] * (taps - 1) for taps in kernel.shape]
             options["padding"] = tuple((length - length // 2, length // 2) for length in reach)
         plan = corr2d.plan(picture.pixels, kernel, **options)
-        start = time.perf_counter()
-        result = plan(picture.pixels)
-        return picture, result, plan, time.perf_counter() - start
+        seconds: list[float] = []
+        # Once more while it is quick: a first run pays for memory that later ones find in place.
+        while len(seconds) < 3 and sum(seconds) < 0.2:
+            start = time.perf_counter()
+            result = plan(picture.pixels)
+            seconds.append(time.perf_counter() - start)
+        return picture, result, plan, min(seconds)
 
     # -- learning --------------------------------------------------------------
 
     def _learn(self, record: dict[str, Any], data: bytes) -> Reply:
         before, after = (self.pictures.get(record.get(side)).pixels for side in ("before", "after"))
-        size = record.get("size") or "auto"
-        if size != "auto":
-            size = tuple(size)
         if before.ndim != after.ndim:  # one of them in colour
             before, after = luma(np.asarray(before, np.float64)), luma(np.asarray(after, np.float64))
         elif before.ndim == 3:
             before, after = np.moveaxis(before, -1, 0), np.moveaxis(after, -1, 0)
         start = time.perf_counter()
-        fit = corr2d.learn_kernel(before, after, size, bias=bool(record.get("bias", True)))
+        fit = corr2d.learn_kernel(before, after, size_of(record), bias=bool(record.get("bias", True)))
         seconds = time.perf_counter() - start
         return Reply(
             {
-                "kernel": _kernel_record(fit.name or "learnt", fit.kernel),
+                "kernel": _kernel_record("", fit.kernel),
+                "name": fit.name or "",
                 "bias": float(np.ravel(fit.bias)[0]),
                 "stderr": _finite_rows(fit.stderr),
                 "verdict": fit.verdict,
                 "reasons": [str(reason) for reason in fit.reasons],
                 "rms": float(fit.rms),
-                "summary": str(fit.summary()),
                 "seconds": seconds,
             }
         )

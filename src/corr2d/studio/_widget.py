@@ -102,7 +102,7 @@ if _reason is None:
             data = bytes(buffers[0]) if buffers else b""
             try:
                 reply = self._service.answer(message["question"], message["record"], data)
-            except (Corr2dError, ValueError, TypeError, KeyError, MemoryError) as error:
+            except (Corr2dError, KeyError, MemoryError) as error:
                 self.send({"id": message.get("id"), "error": one_line(error)})
             else:
                 self.send({"id": message["id"], "record": reply.record}, buffers=[reply.data])

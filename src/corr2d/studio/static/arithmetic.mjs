@@ -35,6 +35,7 @@ export class Arithmetic {
     const flat = window.taps.flat();
     this.#build(window.taps.length, window.taps[0].length);
     const colours = palette(scale);
+    const room = window.taps.length > 7 || window.taps[0].length > 7 ? 4 : 6;
     window.taps.forEach((line, i) =>
       line.forEach((tap, j) => {
         const { cell, pixel, weight, product } = this.#cells[i][j];
@@ -43,15 +44,17 @@ export class Arithmetic {
         cell.style.color = ink;
         cell.className = tap.outside ? "outside" : "";
         cell.title = `${t("row")} ${tap.row}, ${t("column")} ${tap.column}${tap.outside ? `: ${t("padding")}` : ""}`;
-        pixel.textContent = short(tap.pixel, 6);
-        weight.textContent = `× ${short(tap.weight, 6)}`;
-        product.textContent = short(tap.product, 7);
+        pixel.textContent = short(tap.pixel, room);
+        weight.textContent = `× ${short(tap.weight, room)}`;
+        product.textContent = short(tap.product, room + 1);
       }),
     );
     this.#lead.replaceChildren(`${t("output")}[${y}, ${x}] = `, h("strong", {}, short(window.sum, 12)));
-    const products = flat.slice(0, WRITTEN).map((tap) => `${bracketed(tap.pixel)}·${bracketed(tap.weight)}`);
-    const more = flat.length > WRITTEN ? ` + … (${flat.length - WRITTEN} ${t("more")})` : "";
-    this.#sentence.textContent = `${products.join(" + ")}${more} = ${short(window.sum, 12)}`;
+    // Of many taps those that count.
+    const counting = flat.length > WRITTEN ? flat.filter(({ weight, pixel }) => weight || !Number.isFinite(pixel)) : flat;
+    const products = counting.slice(0, WRITTEN).map((tap) => `${bracketed(tap.pixel)}·${bracketed(tap.weight)}`);
+    const left = counting.length - products.length;
+    this.#sentence.textContent = `${products.join(" + ") || "0"}${left ? ` + … (${left} ${t("more")})` : ""} = ${short(window.sum, 12)}`;
     return window;
   }
 

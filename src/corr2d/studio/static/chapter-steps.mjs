@@ -1,5 +1,7 @@
 // The chapter "Convolutions for images" and its exercises as states of the page, in English and Simplified Chinese.
 
+import { START } from "./store.mjs";
+
 /**
  * @typedef {object} Step
  * @property {{en: string, zh: string}} title
@@ -11,6 +13,22 @@
  * @property {[number, number]} pixel
  * @property {"matrix" | "learn"} [extra]
  */
+
+/** What the page shows when a step begins. @param {number} index @returns {Partial<import("./store.mjs").State>} */
+export function stateOf(index) {
+  const { picture, kernel, name = "", pixel } = STEPS[index];
+  return {
+    step: index,
+    picture,
+    kernel: { weights: kernel, anchor: null, name },
+    options: optionsOf(STEPS[index]),
+    pixel,
+    display: "auto",
+  };
+}
+
+/** @param {Step} step @returns {import("./correlate.mjs").Options} */
+export const optionsOf = ({ options }) => ({ ...START.options, padding: "valid", ...options });
 
 /** @type {Step[]} */
 export const STEPS = [

@@ -2,8 +2,7 @@
 
 import { geometry, sourceIndex } from "./correlate.mjs";
 import { h } from "./dom.mjs";
-import { STEPS } from "./chapter-steps.mjs";
-import { START } from "./store.mjs";
+import { stateOf, STEPS } from "./chapter-steps.mjs";
 import { short } from "./kernel-text.mjs";
 import { language, t } from "./text.mjs";
 
@@ -30,20 +29,11 @@ export function chapterPanel({ store, picture, learn }) {
 
   /** @param {number} index */
   function apply(index) {
-    const step = STEPS[index];
-    if (!step) return;
-    store.set({
-      step: index,
-      picture: step.picture,
-      kernel: { weights: step.kernel, anchor: null, name: step.name ?? "" },
-      options: { ...START.options, padding: "valid", ...step.options },
-      pixel: step.pixel,
-      display: "auto",
-    });
+    if (STEPS[index]) store.set(stateOf(index));
   }
 
   let shown = /** @type {number | null} */ (null);
-  store.listen(({ step, kernel, options, pixel }, changed) => {
+  store.listen(({ step }, changed) => {
     element.hidden = step === null || !STEPS[step];
     if (element.hidden) {
       shown = null;
@@ -60,13 +50,18 @@ export function chapterPanel({ store, picture, learn }) {
     }
     if (now.extra === "learn" && shown !== step) queueMicrotask(() => learn(now));
     shown = step;
-    if (now.extra === "matrix") queueMicrotask(() => {
-      const current = picture();
-      if (current && STEPS[Number(store.state.step)]?.extra === "matrix") extra.replaceChildren(matrixTable(current.plane, kernel, options, pixel));
-    });
   });
 
-  return { element, start: () => apply(0) };
+  return {
+    element,
+    start: () => apply(0),
+    /** Another output is explained, on a picture that is there by now. */
+    refresh() {
+      const { step, kernel, options, pixel } = store.state;
+      const current = picture();
+      if (current && STEPS[Number(step ?? -1)]?.extra === "matrix") extra.replaceChildren(matrixTable(current.plane, kernel, options, pixel));
+    },
+  };
 }
 
 /**

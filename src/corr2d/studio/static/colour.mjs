@@ -7,6 +7,7 @@ const STOPS = {
   dark: [[173, 214, 255], [52, 120, 184], [22, 24, 28], [196, 104, 30], [255, 208, 158]],
 };
 const UNDEFINED = [200, 0, 160];
+const SHOWN = 0.995; // of the values of a signed picture, within its scale
 
 /** 256 colours from low to high. @param {Scale} scale @returns {Uint8ClampedArray} RGB after RGB */
 export function palette({ signed, dark }) {
@@ -73,9 +74,12 @@ export function scaleOf(output, display, white, zeroGain, dark) {
   const negative = low < -0.02 * Math.max(white, most);
   if (display === "signed" || (display === "auto" && (zeroGain || (negative && high < white * 0.5)))) {
     const limit = Number.isFinite(most) && most > 0 ? edgeLimit(output.data, most) : 1;
-    return { signed: true, low: -limit, high: limit, dark, beyond: shareBeyond(output.data, -limit, limit) };
+    return { signed: true, low: -limit, high: limit, dark, beyond: limit < most ? 1 - SHOWN : 0 };
   }
-  return { signed: false, low: 0, high: white, dark, beyond: shareBeyond(output.data, 0, white) };
+  const beyond = shareBeyond(output.data, 0, white);
+  // Where most would be cut off, as with sums that no one divided, the scale goes as far as the values.
+  if (beyond > 0.5 && high > white) return { signed: false, low: Math.min(low, 0), high, dark, beyond: 0 };
+  return { signed: false, low: 0, high: white, dark, beyond };
 }
 
 /**
@@ -86,7 +90,7 @@ function edgeLimit(data, most) {
   if (data.length < 4096) return most;
   const counts = new Uint32Array(1024);
   for (const value of data) counts[Math.min(1023, (1024 * Math.abs(value)) / most) | 0]++;
-  let left = 0.005 * data.length;
+  let left = (1 - SHOWN) * data.length;
   let bin = 1023;
   while (bin > 0 && (left -= counts[bin]) > 0) bin--;
   return ((bin + 1) / 1024) * most;

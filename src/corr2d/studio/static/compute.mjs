@@ -4,7 +4,7 @@ import { correlate } from "./correlate.mjs";
 
 /**
  * @typedef {import("./correlate.mjs").Plane & {geometry: import("./correlate.mjs").Geometry}} Output
- * @typedef {{output?: Output, error?: string, milliseconds?: number}} Result
+ * @typedef {{output?: Output, error?: string}} Result
  */
 
 export class Computer {

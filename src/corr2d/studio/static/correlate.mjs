@@ -122,24 +122,38 @@ export function padded(plane, { top, bottom, left, right }, { boundary, fill }) 
  */
 export function correlate(plane, kernel, options) {
   const applied = asApplied(kernel, options);
+  return filtered(prepared(plane, applied, options), applied.weights, options);
+}
+
+/**
+ * What does not depend on the weights: sizes, the padded picture, and whether it is free of NaN and infinities.
+ * @param {Plane} plane @param {Kernel} applied @param {Options} options
+ */
+export function prepared(plane, applied, options) {
   const sizes = geometry(plane, applied, options);
   const source = padded(plane, sizes, options);
-  const factors = options.stride === 1 && source.data.every(Number.isFinite) ? factorsOf(applied.weights) : null;
-  const data = factors
-    ? passes(source, factors, options.dilation, sizes)
-    : sums(source, applied.weights, options, sizes.height, sizes.width);
+  let zero = 0;
+  for (let i = 0; i < source.data.length; i++) zero += 0 * source.data[i];
+  return { sizes, source, finite: zero === 0 };
+}
+
+/** @typedef {ReturnType<typeof prepared>} Prepared */
+
+/** @param {Prepared} given @param {number[][]} weights as applied @param {Options} options */
+export function filtered(given, weights, options) {
+  const { sizes } = given;
+  const factors = options.stride === 1 && given.finite ? factorsOf(weights) : null;
+  const data = factors ? passes(given, factors, options.dilation) : sums(given, weights, options);
   return { height: sizes.height, width: sizes.width, data, geometry: sizes };
 }
 
 /**
  * The sum as it stands, row by row; four taps at a time, so that each partial sum is read and written less often.
- * @param {Plane} source @param {number[][]} weights @param {{stride: number, dilation: number}} options
- * @param {number} height @param {number} width
+ * @param {Prepared} given @param {number[][]} weights @param {{stride: number, dilation: number}} options
  */
-function sums(source, weights, { stride, dilation }, height, width) {
+export function sums({ source, finite, sizes: { height, width } }, weights, { stride, dilation }) {
   /** @type {number[]} */ const offsets = [];
   /** @type {number[]} */ const taps = [];
-  const finite = source.data.every(Number.isFinite);
   weights.forEach((line, i) =>
     line.forEach((weight, j) => {
       if (weight === 0 && finite) return; // but 0 times an infinity is no zero
@@ -151,20 +165,28 @@ function sums(source, weights, { stride, dilation }, height, width) {
     taps.push(0);
     offsets.push(offsets[0] ?? 0);
   }
-  const { data } = source;
   const out = new Float64Array(height * width);
   for (let y = 0; y < height; y++) {
     const line = out.subarray(y * width, (y + 1) * width);
-    const start = y * stride * source.width;
     for (let t = 0; t < taps.length; t += 4) {
-      const [a, b, c, d] = [taps[t], taps[t + 1], taps[t + 2], taps[t + 3]];
-      const [p, q, r, s] = [start + offsets[t], start + offsets[t + 1], start + offsets[t + 2], start + offsets[t + 3]];
-      for (let x = 0, at = 0; x < width; x++, at += stride) {
-        line[x] += a * data[p + at] + b * data[q + at] + c * data[r + at] + d * data[s + at];
-      }
+      addFour(line, source.data, y * stride * source.width, taps, offsets, t, stride);
     }
   }
   return out;
+}
+
+/** @param {Float64Array} line @param {Float64Array} data @param {number} start @param {number[]} taps @param {number[]} offsets @param {number} t @param {number} stride */
+function addFour(line, data, start, taps, offsets, t, stride) {
+  const [a, b, c, d] = [taps[t], taps[t + 1], taps[t + 2], taps[t + 3]];
+  const [p, q, r, s] = [start + offsets[t], start + offsets[t + 1], start + offsets[t + 2], start + offsets[t + 3]];
+  const width = line.length;
+  if (stride === 1) {
+    for (let x = 0; x < width; x++) line[x] += a * data[p + x] + b * data[q + x] + c * data[r + x] + d * data[s + x];
+  } else {
+    for (let x = 0, at = 0; x < width; x++, at += stride) {
+      line[x] += a * data[p + at] + b * data[q + at] + c * data[r + at] + d * data[s + at];
+    }
+  }
 }
 
 /**
@@ -187,11 +209,13 @@ export function factorsOf(weights) {
   return exact ? { column: column.map((weight) => [weight]), row: [row] } : null;
 }
 
-/** Columns first, then rows. @param {Plane} source @param {{column: number[][], row: number[][]}} factors @param {number} dilation @param {Geometry} sizes */
-function passes(source, { column, row }, dilation, sizes) {
+/** Columns first, then rows. @param {Prepared} given @param {{column: number[][], row: number[][]}} factors @param {number} dilation */
+function passes({ source, sizes }, { column, row }, dilation) {
   const step = { stride: 1, dilation };
-  const between = { height: sizes.height, width: source.width, data: sums(source, column, step, sizes.height, source.width) };
-  return sums(between, row, step, sizes.height, sizes.width);
+  const { height, width } = sizes;
+  const tall = { source, finite: true, sizes: { ...sizes, height, width: source.width } };
+  const between = { height, width: source.width, data: sums(tall, column, step) };
+  return sums({ source: between, finite: true, sizes: { ...sizes, height, width } }, row, step);
 }
 
 /**

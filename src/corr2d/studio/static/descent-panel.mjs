@@ -71,12 +71,13 @@ export function descentPanel({ store, pair }) {
     seed++;
     panel.reset();
   } }, t("Start again"));
-  const take = h("button", { type: "button", onclick: () => {
+  const take = h("button", { type: "button", hidden: true, onclick: () => {
     if (descent) store.set({ kernel: { weights: descent.kernel.map((line) => line.map((weight) => Number(weight.toPrecision(6)))), anchor: null, name: "" } });
   } }, t("Put it into the editor"));
 
   function draw() {
     const now = /** @type {Descent} */ (descent);
+    take.hidden = false;
     const losses = [...now.losses, now.loss];
     const every = Math.ceil(losses.length / 400);
     const points = losses.map((loss, i) => /** @type {[number, number]} */ ([i, loss])).filter(([i]) => i % every === 0 || i === losses.length - 1);
@@ -109,6 +110,7 @@ export function descentPanel({ store, pair }) {
       floor = null;
       last = Infinity;
       rate.value = "";
+      take.hidden = true;
       said.textContent = "";
       curve.replaceChildren();
       weights.replaceChildren();

@@ -48,7 +48,7 @@ export class Grid {
 
   /** @param {HTMLInputElement} cell @param {number} weight @param {number} columns */
   #text(cell, weight, columns) {
-    return cell === document.activeElement ? String(weight) : short(weight, columns > 9 ? 4 : columns > 5 ? 5 : 7);
+    return cell === document.activeElement ? String(weight) : short(weight, columns > 11 ? 3 : columns > 9 ? 4 : columns > 5 ? 5 : 7);
   }
 
   /** @param {number} rows @param {number} columns */

@@ -9,13 +9,13 @@ import { t } from "./text.mjs";
 
 /** @param {import("./store.mjs").Store} store @param {import("./backend.mjs").Ask} ask */
 export function describePanel(store, ask) {
-  const text = h("pre.describe", { testid: "describe", "aria-live": "polite" });
+  const text = h("div.describe", { testid: "describe", "aria-live": "polite" });
   let asked = 0;
   const describe = afterPause(120, async () => {
     const mine = ++asked;
     try {
       const { record } = await ask("describe", { kernel: store.state.kernel });
-      if (mine === asked) text.textContent = record.text;
+      if (mine === asked) text.replaceChildren(...described(record.text));
     } catch (error) {
       if (mine === asked) text.textContent = error instanceof Error ? error.message : String(error);
     }
@@ -24,6 +24,17 @@ export function describePanel(store, ask) {
     if (changed.has("kernel")) describe();
   });
   return h("section.card", { "aria-label": t("In words") }, h("h2", {}, t("In words")), text);
+}
+
+/** Sentences as paragraphs, and the lines of label and value as a table. @param {string} text */
+function described(text) {
+  const lines = text.split("\n").map((line) => /^(\S.*?) {2,}(.+)$/.exec(line) ?? line);
+  const sentences = lines.filter((line) => typeof line === "string" && line);
+  const rows = lines.filter((line) => typeof line !== "string");
+  return [
+    ...sentences.map((line, i) => h(i ? "p" : "p.lead", {}, line)),
+    h("table", {}, h("tbody", {}, ...rows.map(([, label, value]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, value))))),
+  ];
 }
 
 /** @param {import("./store.mjs").Store} store */

@@ -28,7 +28,7 @@ export function learnPanel(bench) {
     result.replaceChildren(h("p.error", { role: "alert" }, error instanceof Error ? error.message : String(error)));
 
   /** @type {Promise<unknown>} the uploads that a click on "find" has to wait for */
-  let loading = Promise.resolve();
+  let loading = Promise.resolve([]);
   const descent = descentPanel({ store, pair });
 
   const choose = (/** @type {"before" | "after"} */ side, /** @type {string} */ word) =>
@@ -42,7 +42,7 @@ export function learnPanel(bench) {
         onchange: (/** @type {any} */ event) => {
           const [file] = event.target.files;
           if (!file) return;
-          loading = pictures.upload(file).then((picture) => put(side, picture), fail);
+          loading = Promise.all([loading, pictures.upload(file).then((picture) => put(side, picture), fail)]);
         },
       })),
       thumbnails[side],
@@ -153,27 +153,43 @@ export function learnPanel(bench) {
   };
 }
 
+/** What the verdicts mean. */
+const VERDICTS = /** @type {Record<string, string>} */ ({
+  "lsi-exact": "One kernel explains every pixel.",
+  "lsi-rounded": "One kernel explains every pixel, up to the rounding to whole numbers.",
+  "lsi+noise": "One kernel, and noise that it does not explain.",
+  "lsi+clipping": "One kernel, and values that were cut off at black or white.",
+  "static-nonlinear": "A kernel, and a curve on the brightness.",
+  "spatially-varying": "Not one kernel: it changes from place to place.",
+  "local-nonlinear": "Not a kernel: something that looks at its neighbours, but not by a sum.",
+  "jpeg-grid": "Changed by JPEG, in blocks of 8 × 8.",
+  "not-identifiable": "These pictures do not tell: other kernels would explain them as well.",
+  misaligned: "The pictures do not lie on each other.",
+});
+
 /** @param {any} record @param {(kernel: any) => void} take */
 function answer(record, take) {
-  const { weights } = record.kernel;
+  const most = Math.max(...record.kernel.weights.flat().map(Math.abs));
+  const weights = record.kernel.weights.map((/** @type {number[]} */ line) => line.map((weight) => tidy(weight, most)));
   const table = h(
     "table.weights",
     { "aria-label": t("Learnt kernel and standard errors") },
     h("tbody", {}, ...weights.map((/** @type {number[]} */ line, /** @type {number} */ i) =>
-      h("tr", {}, ...line.map((weight, j) => h("td", {}, h("b", {}, short(tidy(weight), 8)), h("span", {}, `± ${spread(record.stderr[i]?.[j])}`))))),
+      h("tr", {}, ...line.map((weight, j) => h("td", {}, h("b", {}, short(weight, 8)), h("span", {}, `± ${spread(record.stderr[i]?.[j])}`))))),
     ),
   );
   return [
-    h("p.lead", {}, h("strong", {}, record.verdict), record.kernel.name ? ` · ${record.kernel.name}` : ""),
+    h("p.lead", {}, h("strong", {}, record.verdict), record.name ? ` · ${record.name}` : ""),
+    h("p", {}, t(VERDICTS[record.verdict] ?? "")),
     h("ul.reasons", {}, ...record.reasons.map((/** @type {string} */ reason) => h("li", {}, reason))),
     h("div.scroll", {}, table),
-    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
-    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights: weights.map((/** @type {number[]} */ line) => line.map(tidy)), anchor: null, name: record.kernel.name ?? "" }) }, t("Put it into the editor")),
+    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias, most), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
+    h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights, anchor: record.kernel.anchor ?? null, name: "" }) }, t("Put it into the editor")),
   ];
 }
 
-/** Twelve digits: the rest is rounding. @param {number} value */
-const tidy = (value) => Number(value.toPrecision(12)) + 0;
+/** Twelve digits of the largest weight: the rest is rounding. @param {number} value @param {number} most */
+const tidy = (value, most) => (Math.abs(value) < 1e-12 * most ? 0 : Number(value.toPrecision(12)));
 
 /** @param {number | null | undefined} value */
 const spread = (value) => (value === null || value === undefined ? "?" : short(Number(value.toPrecision(2)), 7));

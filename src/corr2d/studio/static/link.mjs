@@ -2,6 +2,7 @@
 
 import { checked, parseNumber } from "./kernel-text.mjs";
 import { START } from "./store.mjs";
+import { stateOf, STEPS } from "./chapter-steps.mjs";
 import { isShared } from "./pictures.mjs";
 
 const BOUNDARIES = ["constant", "edge", "reflect", "symmetric", "wrap"];
@@ -66,8 +67,11 @@ export function fromLink(hash) {
   if (display === "signed" || display === "gray") state.display = display;
   const target = parts.get("target");
   if (target && /^[a-z]{1,20}$/.test(target)) state.target = target;
-  const step = Number(parts.get("step"));
-  if (Number.isInteger(step) && step >= 1 && step <= 99) state.step = step - 1;
+  const step = Number(parts.get("step")) - 1;
+  if (Number.isInteger(step) && STEPS[step]) {
+    if (!state.kernel) Object.assign(state, stateOf(step)); // "#step=3" alone is the step as it begins
+    state.step = step;
+  }
   if (parts.get("language") === "zh") state.language = "zh";
   return state;
 }

@@ -9,6 +9,7 @@ import { describePanel, responsePanel } from "./knowledge-panels.mjs";
 import { eachFrame, field, h, select } from "./dom.mjs";
 import { enginePanel, exportPanel } from "./take-panels.mjs";
 import { attachGestures } from "./gestures.mjs";
+import { optionsOf } from "./chapter-steps.mjs";
 import { isZeroGain } from "./kernel-edit.mjs";
 import { kernelPanel } from "./kernel-panel.mjs";
 import { learnPanel } from "./learn-panel.mjs";
@@ -59,7 +60,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     },
   });
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const isDark = () => dark.matches;
 
   /** @type {import("./pictures.mjs").Picture | null} */ let picture = null;
   /** @type {import("./compute.mjs").Output | null} */ let output = null;
@@ -118,10 +119,10 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     }
     const { height, width } = picture.plane;
     viewport.setBox({ top: -pads.top, left: -pads.left, bottom: height + pads.bottom, right: width + pads.right });
-    const scene = { plane: padded(picture.plane, pads, options), scale: inputScale(), origin: /** @type {[number, number]} */ ([-pads.top, -pads.left]), step: 1, inside: { height, width } };
-    const { fill, boundary, stride, dilation, padding } = options;
-    const key = JSON.stringify([picture.key, pads.top, pads.left, pads.bottom, pads.right, boundary, fill, isDark(), stride, dilation, padding, picture.name]);
-    if (key !== shownInput) inputView.show(scene);
+    const key = JSON.stringify([picture.key, pads, options.boundary, options.fill, isDark()]);
+    if (key !== shownInput) {
+      inputView.show({ plane: padded(picture.plane, pads, options), scale: inputScale(), origin: [-pads.top, -pads.left], step: 1, inside: { height, width } });
+    }
     shownInput = key;
     inputFacts.textContent = `${picture.height} × ${picture.width}${picture.step > 1 ? ` · ${t("shown as")} ${height} × ${width}` : ""}`;
   }
@@ -153,6 +154,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     const { top, left } = output.geometry;
     inputView.mark(window.taps.flat().map(({ row, column, weight }) => ({ row: row + top, column: column + left, weight })));
     outputView.mark([{ row: y, column: x }]);
+    chapter.refresh();
   }
 
   /** @param {import("./correlate.mjs").Plane} plane @returns {[number, number]} */
@@ -210,7 +212,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     picture: () => picture,
     learn: async (step) => {
       const before = await pictures.get(step.picture);
-      const after = correlate(before.plane, { weights: step.kernel }, { ...store.state.options });
+      const after = correlate(before.plane, { weights: step.kernel }, optionsOf(step));
       const made = { height: after.height, width: after.width, data: after.data };
       const size = step.kernel.length + "x" + step.kernel[0].length;
       learn.prepare(pictures.local(before.name, before.plane, 1), pictures.local(t("output"), made, 1), size, { bias: false, rate: 0.03, steps: 20 });
@@ -279,7 +281,14 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     ),
     arithmetic.element,
   );
-  const cards = h("div.cards", {}, describePanel(store, ask), responsePanel(store), learn.element, exportPanel(bench, hello.targets), enginePanel(bench));
+  const cards = h(
+    "div.cards",
+    {},
+    describePanel(store, ask),
+    h("div.column", {}, responsePanel(store), enginePanel(bench)),
+    learn.element,
+    exportPanel(bench, hello.targets),
+  );
 
   root.classList.add("corr2d-studio");
   root.lang = store.state.language === "zh" ? "zh-Hans" : "en";
