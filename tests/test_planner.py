@@ -49,6 +49,8 @@ def test_the_cheapest_willing_candidate_is_chosen(case):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_named_method_runs_or_its_reason_is_quoted(method):
     """method= is obeyed, or NoCandidateError quotes what the plan says."""
+    if method == "matmul":  # a candidate for mixed channels, of which there are few cases
+        pytest.importorskip("torch")
     outcomes = Counter()
     for case in PLANNED[:: 1 if method == "separable" else 3]:
         entry = min((c for c in plan_of(case).considered if c.method == method), key=lambda c: c.reason != "")  # a willing one first
@@ -59,7 +61,7 @@ def test_a_named_method_runs_or_its_reason_is_quoted(method):
         else:
             assert plan_of(case, method=method).method == method
         outcomes[bool(entry.reason)] += 1
-    assert outcomes[False] >= 20
+    assert outcomes[False] >= (5 if method == "matmul" else 20)
     if method == "separable":
         assert outcomes[True] >= 20
 

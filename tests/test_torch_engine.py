@@ -37,7 +37,7 @@ def test_every_case_by_torchs_own_operators(method):
         if reason:
             refused.add(reason)
             continue
-        out = np.empty(problem.out_shape, _arrays._numpy_dtype(problem.out_dtype))
+        out = np.empty(problem.out_shape, _arrays.numpy_dtype(problem.out_dtype))
         ELSEWHERE[method].prepare(problem, facts)(problem.canonical(source.data), problem.canonical(out), 1)
         oracle.check(out, case.image(), case.kernel, convolve=case.convolve, **case.options)
         done += 1
