@@ -193,13 +193,14 @@ class Service:
     # -- learning --------------------------------------------------------------
 
     def _learn(self, record: dict[str, Any], data: bytes) -> Reply:
+        size = size_of(record)
         before, after = (self.pictures.get(record.get(side)).pixels for side in ("before", "after"))
         if before.ndim != after.ndim:  # one of them in colour
             before, after = luma(np.asarray(before, np.float64)), luma(np.asarray(after, np.float64))
         elif before.ndim == 3:
             before, after = np.moveaxis(before, -1, 0), np.moveaxis(after, -1, 0)
         start = time.perf_counter()
-        fit = corr2d.learn_kernel(before, after, size_of(record), bias=bool(record.get("bias", True)))
+        fit = corr2d.learn_kernel(before, after, size, bias=bool(record.get("bias", True)))
         seconds = time.perf_counter() - start
         return Reply(
             {
