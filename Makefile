@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: help demo test fuzz bench regret figures clean
+.PHONY: help demo test fuzz sanitize bench regret figures clean
 help:
 	@echo "make demo   filter a photograph, print the plan and the times, write a panel"
 	@echo "make test   run the tests (arguments: make test ARGS='-k boundary -x')"
 	@echo "make fuzz   random problems through every method (arguments: make fuzz MINUTES=5)"
+	@echo "make sanitize  the native tests under Address-, UndefinedBehavior- and ThreadSanitizer"
 	@echo "make bench  time corr2d against OpenCV (arguments: make bench ARGS='--suite core')"
 	@echo "make regret how often the planner chooses the fastest method, on random work"
 	@echo "make figures  measure and draw docs/speed.svg and docs/roofline.svg"
@@ -22,6 +23,9 @@ test: $(VENV)/.developer
 
 fuzz: $(VENV)/.developer
 	$(BIN)/python tests/fuzz.py --minutes $(or $(MINUTES),5) $(ARGS)
+
+sanitize: $(VENV)/.developer
+	$(BIN)/python tests/sanitize.py $(ARGS)
 
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/bench.py $(ARGS)

@@ -7,11 +7,20 @@
 // setting a group's sums aside costs about as much as three taps). Since the formula
 // depends on the kernel alone, every output has the same bits whatever the tile, the
 // thread or the place in the block.
+//
+// Where the kernel is its own mirror image left to right, up to a sign, two samples are added
+// before they are multiplied, once for all the rows that meet them: a third fewer operations.
+// Upside down that does not pay. No two outputs add the same pair of rows; what they could
+// share is the sums along a row, half as many, kept for as long as the kernel is high: the traffic of
+// keeping them took what was saved (measured, float32 on Zen 4, time of the plain blocks over
+// that of those: 7 x 7 0.95, 9 x 9 0.82; with the columns folded too 7 x 7 1.07, 9 x 9 1.35).
 #pragma once
 #include "rows.hpp"
 #include "sink.hpp"
 
 namespace corr2d { namespace CORR2D_ISA {
+
+constexpr int kFold = 3;  // kernel rows from which mirrored columns are added first
 
 template <class T>
 struct Strip {
@@ -19,6 +28,7 @@ struct Strip {
     i64 row_step;
     const i64* offset;  // of each tap in a row
     i64 kh, kw, group;
+    int across;  // the kernel left to right is itself (1) or its negative (-1); 0: that is not used
     const T* w;  // (kw, kh): the weights that meet one load lie side by side
     T* sums;  // without a sink: output row r at sums + r * pitch
     i64 pitch;
@@ -28,13 +38,27 @@ struct Strip {
     Sink<T> sink;
 };
 
+// U vectors of samples and those that the mirrored tap meets.
+template <class T, int U>
+CORR2D_INLINE static void add_mirrored(int across, const T* p, typename Vec<T>::type (&v)[U]) {
+    constexpr i64 L = Vec<T>::lanes;
+    if (across > 0) {
+        CORR2D_UNROLL
+        for (int u = 0; u < U; ++u) v[u] += load(p + u * L);
+    } else {
+        CORR2D_UNROLL
+        for (int u = 0; u < U; ++u) v[u] -= load(p + u * L);
+    }
+}
+
 // kRows x U vectors of outputs at column x.
-template <class T, int KH, int G, int U>
+template <class T, int KH, int G, int U, bool Fold>
 static void block(const Strip<T>& strip, i64 x) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
     const Strip<T> s = strip;  // a copy: the stores below could alias a reference
     const i64 item = sink_item<T>(s.sink.kind);
+    const i64 pairs = Fold ? s.kw / 2 : 0, columns = s.kw - pairs;
     V acc[kRows][U];
     // The sums of earlier groups. In memory by order: left to itself, GCC keeps them in
     // registers and moves the inner loop's sums to memory instead.
@@ -54,6 +78,7 @@ static void block(const Strip<T>& strip, i64 x) {
             V v[U];
             CORR2D_UNROLL
             for (int u = 0; u < U; ++u) v[u] = load(p + u * L);
+            if (Fold && j < pairs) add_mirrored<T, U>(s.across, in + s.offset[s.kw - 1 - j], v);
             CORR2D_UNROLL
             for (int r = 0; r < kRows; ++r) {
                 if (q - r < 0 || q - r >= KH) continue;
@@ -62,7 +87,7 @@ static void block(const Strip<T>& strip, i64 x) {
                 for (int u = 0; u < U; ++u) acc[r][u] += k * v[u];
             }
             w += KH;
-        } while (++j < s.kw);
+        } while (++j < columns);
         CORR2D_UNROLL
         for (int r = 0; r < kRows; ++r) {
             const int i = q - r;
@@ -97,6 +122,7 @@ static void row_block(const Strip<T>& s, i64 r, i64 x) {
     constexpr i64 L = Vec<T>::lanes;
     T* to = s.sums + r * s.pitch + x;
     V total[U], acc[U];
+    const i64 pairs = s.across ? s.kw / 2 : 0;
     for (int u = 0; u < U; ++u) total[u] = V{};
     for (i64 i = 0; i < s.kh;) {
         const bool first = i == 0;
@@ -104,10 +130,13 @@ static void row_block(const Strip<T>& s, i64 r, i64 x) {
         const i64 stop = min64(s.kh, i + s.group);
         for (; i < stop; ++i) {
             const T* in = s.rows[(r + i) * s.row_step] + x;
-            for (i64 j = 0; j < s.kw; ++j) {
+            for (i64 j = 0; j < s.kw - pairs; ++j) {
                 const V k = broadcast(s.w[j * s.kh + i]);
                 const T* p = in + s.offset[j];
-                for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
+                V v[U];
+                for (int u = 0; u < U; ++u) v[u] = load(p + u * L);
+                if (j < pairs) add_mirrored<T, U>(s.across, in + s.offset[s.kw - 1 - j], v);
+                for (int u = 0; u < U; ++u) acc[u] += k * v[u];
             }
         }
         for (int u = 0; u < U; ++u) total[u] = first ? acc[u] : total[u] + acc[u];
@@ -119,25 +148,26 @@ template <class T>
 using Block = void (*)(const Strip<T>&, i64);
 
 // The groups that are compiled: all of the kernel's rows, 5, 4, 2 or 1.
-template <class T, int KH>
+template <class T, int KH, bool Fold>
 static Block<T> block_for_group(i64 group) {
-    if (group == KH) return &block<T, KH, KH, kVectors>;
+    if (group == KH) return &block<T, KH, KH, kVectors, Fold>;
     if constexpr (sizeof(T) > 2) {
         if constexpr (KH > 5)
-            if (group == 5) return &block<T, KH, 5, kVectors>;
+            if (group == 5) return &block<T, KH, 5, kVectors, Fold>;
         if constexpr (KH > 4)
-            if (group == 4) return &block<T, KH, 4, kVectors>;
+            if (group == 4) return &block<T, KH, 4, kVectors, Fold>;
         if constexpr (KH > 2)
-            if (group == 2) return &block<T, KH, 2, kVectors>;
+            if (group == 2) return &block<T, KH, 2, kVectors, Fold>;
         if constexpr (KH > 1)
-            if (group == 1) return &block<T, KH, 1, kVectors>;
+            if (group == 1) return &block<T, KH, 1, kVectors, Fold>;
     }
     return nullptr;
 }
 
 template <class T>
-static Block<T> block_for(i64 kh, i64 group) {
-#define CORR2D_ROWS(KH) case KH: return block_for_group<T, KH>(group);
+static Block<T> block_for(i64 kh, i64 group, bool fold) {
+#define CORR2D_ROWS(KH) \
+    case KH: return fold ? block_for_group<T, KH, (KH >= kFold)>(group) : block_for_group<T, KH, false>(group);
     switch (kh) {
         CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5)
         CORR2D_ROWS(6) CORR2D_ROWS(7) CORR2D_ROWS(8) CORR2D_ROWS(9) CORR2D_ROWS(10)
@@ -149,8 +179,10 @@ static Block<T> block_for(i64 kh, i64 group) {
 
 // One vector wide, for what is narrower than a block: whole kernels only, the usual ones.
 template <class T>
-static Block<T> narrow_block_for(i64 kh, i64 group) {
-#define CORR2D_ROWS(KH) case KH: return group == KH ? &block<T, KH, KH, 1> : nullptr;
+static Block<T> narrow_block_for(i64 kh, i64 group, bool fold) {
+    if (group != kh) return nullptr;
+#define CORR2D_ROWS(KH) \
+    case KH: return fold ? &block<T, KH, KH, 1, (KH >= kFold)> : &block<T, KH, KH, 1, false>;
     switch (kh) {
         CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5) CORR2D_ROWS(6) CORR2D_ROWS(7)
     }
@@ -160,20 +192,20 @@ static Block<T> narrow_block_for(i64 kh, i64 group) {
 
 // Whether a sink can take strips of n samples: blocks of some width fit into them.
 template <class T>
-static bool fills_blocks(i64 kh, i64 group, i64 n) {
+static bool fills_blocks(i64 kh, i64 group, bool fold, i64 n) {
     const i64 L = Vec<T>::lanes;
-    return n >= L && block_for<T>(kh, group) && (n >= kVectors * L || narrow_block_for<T>(kh, group));
+    return n >= L && block_for<T>(kh, group, fold) && (n >= kVectors * L || narrow_block_for<T>(kh, group, fold));
 }
 
 // R <= kRows output rows of n samples. With a sink R is kRows and `fills_blocks`.
 template <class T>
 static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
-    const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group) : nullptr;
+    const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group, s.across) : nullptr;
     i64 x = 0;
     const bool sinks = s.sink.kind != Kind::none;
     if (blocked && n < (sinks ? wide : 2 * L + 1)) {
-        if (const Block<T> narrow = narrow_block_for<T>(s.kh, s.group)) {
+        if (const Block<T> narrow = narrow_block_for<T>(s.kh, s.group, s.across)) {
             for (; x + L <= n; x += L) narrow(s, x);
             if (x < n) narrow(s, sinks ? n - L : x);
             return;

@@ -84,13 +84,13 @@ inline void band(const Job& job, i64 index, char*) {
         out += i * job.out.stride[a];
     }
     const auto* weights = static_cast<const std::int64_t*>(w.dense);
-    const i64 outputs = w.mixing ? w.outputs : 1, inputs = w.mixing ? w.inputs : 1;
+    const i64 outputs = w.mixing ? w.outputs : 1, inputs = w.mixing ? w.inputs : 1, first = which % w.banks * outputs;
     for (i64 o = 0; o < outputs; ++o)
         for (i64 x = 0; x < job.x.out; ++x) {
             if (x % 64 == 0 && job.stopped()) return;
-            Wide sum = static_cast<Wide>(w.bias[o]);
+            Wide sum = static_cast<Wide>(w.bias[first + o]);
             for (i64 c = 0; c < inputs; ++c) {
-                const std::int64_t* k = weights + (o * inputs + c) * job.y.taps * job.x.taps;
+                const std::int64_t* k = weights + ((first + o) * inputs + c) * job.y.taps * job.x.taps;
                 const Wide fill = static_cast<Wide>(w.fill[(w.mixing ? c : which) % w.fills]);
                 for (i64 i = 0; i < job.y.taps; ++i) {
                     const i64 row = source_index(job.boundary, y * job.y.stride - job.y.before + i * job.y.dilation, job.in.rows);

@@ -43,10 +43,10 @@ struct Tap {
     i64 c, i, j;
 };
 
-// The kernel in the accumulator's type, laid out (outputs, inputs, kh, kw).
-// With mixing == false there is one kernel and every plane is filtered alike.
+// Kernels in the accumulator's type, laid out (banks, outputs, inputs, kh, kw): planes take the
+// banks in turn. With mixing == false each has one kernel; with one bank all planes are filtered alike.
 struct Weights {
-    i64 outputs, inputs;
+    i64 banks, outputs, inputs;
     bool mixing;
     const void* dense;   // float, double or int64; each kernel transposed, (kw, kh)
     const double* wide;  // the same in double, where the sums are float
@@ -54,13 +54,13 @@ struct Weights {
     i64 ranks;           // separable: so many products of a column and a row add up to the kernel
     const void* column;  // ... (ranks, kh)
     const void* row;     // ... (ranks, kw)
-    const Tap* taps;     // Method::taps: which, and their weights (outputs, count)
+    const Tap* taps;     // Method::taps: which, and their weights
     i64 count;
-    const void* listed;
+    const void* listed;  // (banks, outputs, count)
     bool sparse;         // some taps are zero and not in the list
     const double* fill;  // what constant padding holds: per mixed input channel, else per
     i64 fills;           // plane, cycling (a complex image is two planes)
-    const double* bias;  // one per output channel
+    const double* bias;  // one per output channel of each bank
 };
 
 // The transform that Method::fft uses: along each axis a few passes, of `radix` points that lie
@@ -76,7 +76,7 @@ struct Fourier {
 enum class Rounding : std::uint8_t { never, if_integers, always };  // of results to integers
 struct Transform {
     Fourier y, x;
-    const void* spectrum;  // the kernel's
+    const void* spectrum;  // of each bank's kernel
     int exponent;          // the kernel was scaled by 2^-exponent
     Rounding rounding;
     int places;            // ... to integers times 2^-places
@@ -96,6 +96,7 @@ struct Job {
     Accumulator accumulator;
     Boundary boundary;
     i64 group;  // direct: kernel rows summed in registers; else: taps summed in a chain
+    int across;  // direct: the kernel left to right is itself (1) or its negative (-1); 0: that is not used
     Weights weights;
     Transform transform;
     Integers integers;  // of u16 sums
@@ -108,6 +109,7 @@ struct Job {
     i64 planes;                   // independent planes (mixing: images)
     bool (*stopped)();            // asked between strips: is the result still wanted?
     bool stream;                  // bypass the cache when writing
+    bool add;                     // fft: results are added to what the output holds
     // Filled in by an instruction set's `block`:
     bool in_place_rows;  // rows may be read where they lie
     i64 band_rows, bands;

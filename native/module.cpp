@@ -53,7 +53,7 @@ public:
     Filter(nb::handle weights, i64 outputs, i64 inputs, std::pair<i64, i64> size, bool mixing, std::optional<nb::object> column,
            std::optional<nb::object> row, int accumulator, int boundary, std::pair<i64, i64> before,
            std::pair<i64, i64> stride, std::pair<i64, i64> dilation, nb::handle fill, nb::handle bias, i64 group,
-           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse)
+           std::pair<i64, i64> transform, int rounding, int places, bool box, bool taps, bool sparse, int across)
         : outputs_(outputs), inputs_(inputs), mixing_(mixing), accumulator_(static_cast<Accumulator>(accumulator)),
           boundary_(static_cast<Boundary>(boundary)),
           y_{0, 0, before.first, size.first, stride.first, dilation.first},
@@ -62,24 +62,27 @@ public:
         const std::vector<double> dense = doubles(weights);
         for (const Axis* a : {&y_, &x_})
             if (a->taps < 1 || a->stride < 1 || a->dilation < 1) throw std::invalid_argument("taps, stride and dilation start at 1");
-        if (outputs < 1 || inputs < 1 || static_cast<i64>(dense.size()) != outputs * inputs * y_.taps * x_.taps)
+        const i64 each = outputs * inputs * y_.taps * x_.taps;
+        if (outputs < 1 || inputs < 1 || dense.empty() || static_cast<i64>(dense.size()) % each)
             throw std::invalid_argument("weights do not match their shape");
-        if (static_cast<i64>(bias_.size()) != outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
+        banks_ = static_cast<i64>(dense.size()) / each;
+        if (static_cast<i64>(bias_.size()) != banks_ * outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
             throw std::invalid_argument("one bias per output and one fill per input");
         if (accumulator < 0 || accumulator > 3 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
         std::vector<double> transposed(dense.size());
         const i64 kh = y_.taps, kw = x_.taps;
-        for (i64 k = 0; k < outputs * inputs; ++k)
+        for (i64 k = 0; k < banks_ * outputs * inputs; ++k)
             for (i64 i = 0; i < kh; ++i)
                 for (i64 j = 0; j < kw; ++j)
                     transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
                         dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
+        if (banks_ > 1 && (accumulator_ == Accumulator::u16 || column || box)) throw std::invalid_argument("this method takes one kernel");
         if (accumulator_ == Accumulator::u16) {
             places_ = places;
             for (double& w : transposed) (w = std::ldexp(w, places)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
         }
         dense_.assign(transposed, accumulator_);
-        for (i64 o = 0; o < outputs; ++o) {
+        for (i64 o = 0; o < banks_ * outputs; ++o) {
             double sum = 0;
             for (i64 k = 0; k < inputs * kh * kw; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * inputs * kh * kw + k)]);
             abs_sum_ = std::max(abs_sum_, sum);
@@ -115,24 +118,32 @@ public:
             list_taps(dense, sparse);
         } else if (kh > 15 || !(group == kh || (group < kh && (group == 1 || group == 2 || group == 4 || group == 5)))) {
             throw std::invalid_argument("no block for this group of kernel rows");
+        } else if (across) {
+            if (mixing || kh < 3 || std::abs(across) != 1) throw std::invalid_argument("no such mirror image");
+            across_ = across;
+            abs_sum_ = std::max(abs_sum_, 2.0);  // two pixels are added before a weight comes
         }
     }
 
-    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes) const {
+    void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes, bool add) const {
         Buffer in(image, false, image_bfloat), to(out, true, out_bfloat);
-        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes);
+        compute(in.view, in.itemsize(), to.view, to.itemsize(), threads, stream_bytes, add);
     }
 
-    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes) const {
+    void compute(const View& in, i64 in_item, const View& out, i64 out_item, int threads, i64 stream_bytes, bool add = false) const {
         Call call;
         Job& job = call.job;
         job.method = method_;
         job.accumulator = accumulator_;
         job.boundary = boundary_;
+        job.add = add;
+        if (add && (method_ != Method::fft || out.dtype != (accumulator_ == Accumulator::f32 ? DType::f32 : DType::f64)))
+            throw std::invalid_argument("only sums in out's own type are added to it");
         job.group = group_;
+        job.across = across_;
         job.transform = transform_;
         if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
-        job.weights = {outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
+        job.weights = {banks_, outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
         job.in = in;
@@ -165,6 +176,7 @@ public:
         merge_lanes(job, in_item, out_item);
         job.planes = 1;
         for (int a = 0; a < job.in.lead; ++a) job.planes *= job.in.shape[a];
+        if (job.planes % banks_) throw std::invalid_argument("planes do not match the kernels");
         if (job.planes == 0 || job.lanes == 0 || job.y.out == 0 || job.x.out == 0) return;
         if (boundary_ != Boundary::constant && (job.y.in == 0 || job.x.in == 0))
             throw std::invalid_argument("an empty image has no border pixels to extend");
@@ -181,7 +193,7 @@ public:
             call.band = isa_->band;
         }
         // Many threads with large tiles would take more memory than the calls may.
-        threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + (kMemory - spectrum_.size) / job.arena_bytes));
+        threads = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(threads), 1 + (kMemory - std::min(kMemory, spectrum_.size)) / job.arena_bytes));
         bool finished = true;
         if (brief) {
             for (i64 i = 0; i < job.planes * job.bands; ++i) Call::task(&call, i);
@@ -241,13 +253,13 @@ private:
                 for (i64 i = 0; i < kh; ++i) {
                     const Tap tap{c, i, j};
                     bool used = !sparse;
-                    for (i64 o = 0; o < outputs_ && !used; ++o) used = weight(o, tap) != 0;
+                    for (i64 o = 0; o < banks_ * outputs_ && !used; ++o) used = weight(o, tap) != 0;
                     if (used) taps_.push_back(tap);
                 }
         sparse_ = static_cast<i64>(taps_.size()) < size;
         if (taps_.empty()) taps_.push_back({0, 0, 0});
         std::vector<double> listed;
-        for (i64 o = 0; o < outputs_; ++o)
+        for (i64 o = 0; o < banks_ * outputs_; ++o)
             for (const Tap& tap : taps_) listed.push_back(weight(o, tap));
         listed_.assign(listed, accumulator_);
     }
@@ -302,10 +314,12 @@ private:
         const bool single = accumulator_ == Accumulator::f32;
         Memory work;
         char* space = work.at_least(isa_->spectrum_bytes(ny, nx));
-        transform_.spectrum = spectrum_.at_least(static_cast<std::size_t>(2 * ny * nx * (single ? 4 : 8)));
+        const i64 each = 2 * ny * nx * (single ? 4 : 8);
+        transform_.spectrum = spectrum_.at_least(static_cast<std::size_t>(banks_ * each));
         if (!space || !transform_.spectrum) throw std::bad_alloc();
         point(transform_.x, point(transform_.y, static_cast<const double*>(factors.data())));
-        isa_->spectrum(transform_, y_, x_, scaled.data(), single, space, spectrum_.data);
+        for (i64 b = 0; b < banks_; ++b)
+            isa_->spectrum(transform_, y_, x_, scaled.data() + b * y_.taps * x_.taps, single, space, spectrum_.data + b * each);
         twiddles_.assign(factors, accumulator_);
         if (single)
             point(transform_.x, point(transform_.y, static_cast<const float*>(twiddles_.data())));
@@ -316,7 +330,7 @@ private:
     // Trailing axes whose samples lie between the pixels of a row, in both arrays, are
     // filtered as one wide row: RGB, and the real and imaginary parts of complex pixels.
     void merge_lanes(Job& job, i64 in_item, i64 out_item) const {
-        if (mixing_ || x_.stride != 1 || accumulator_ == Accumulator::i128 || method_ == Method::fft) return;
+        if (mixing_ || banks_ > 1 || x_.stride != 1 || accumulator_ == Accumulator::i128 || method_ == Method::fft) return;
         i64 lanes = 1;
         for (int a = job.in.lead - 1; a >= 0; --a) {
             if (job.in.shape[a] != 1) {
@@ -333,7 +347,7 @@ private:
     }
 
     const Isa* isa_ = chosen_isa();  // the order of a spectrum is that of its vectors
-    i64 outputs_, inputs_;
+    i64 banks_ = 1, outputs_, inputs_;
     bool mixing_;
     Method method_ = Method::direct;
     Accumulator accumulator_;
@@ -342,6 +356,7 @@ private:
     std::vector<double> fill_, bias_, wide_;
     double abs_sum_ = 0;
     i64 group_, ranks_ = 0;
+    int across_ = 0;
     Store dense_, column_, row_, listed_, twiddles_;
     Memory spectrum_;
     std::vector<Tap> taps_;
@@ -381,13 +396,13 @@ NB_MODULE(_native, m) {
     m.doc() = "corr2d's compiled arithmetic (private)";
     nb::class_<Filter>(m, "Filter")
         .def(nb::init<nb::handle, i64, i64, std::pair<i64, i64>, bool, std::optional<nb::object>, std::optional<nb::object>, int, int,
-                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool>(),
+                      std::pair<i64, i64>, std::pair<i64, i64>, std::pair<i64, i64>, nb::handle, nb::handle, i64, std::pair<i64, i64>, int, int, bool, bool, bool, int>(),
              nb::arg("weights"), nb::arg("outputs"), nb::arg("inputs"), nb::arg("size"), nb::arg("mixing"), nb::arg("column").none(),
              nb::arg("row").none(), nb::arg("accumulator"), nb::arg("boundary"), nb::arg("before"), nb::arg("stride"),
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
-             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"))
+             nb::arg("box"), nb::arg("taps"), nb::arg("sparse"), nb::arg("across"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
-             nb::arg("stream_bytes"));
+             nb::arg("stream_bytes"), nb::arg("add") = false);
     if (!add_recall(m.ptr())) throw nb::python_error();
     m.def("isa", [] { return std::string(chosen_isa()->name); });
     m.def("available_isas", [] {

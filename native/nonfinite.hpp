@@ -19,6 +19,11 @@ struct Tile {
     bool ahead;  // rows are known before their strip
 };
 
+// Whether a sum may leave its type's range where the result does not: those of float, which are
+// then taken in double; those of double where pixels are added before the weights come.
+template <class T>
+static bool needs_range(const Job& job) { return sizeof(T) == 4 || (sizeof(T) == 8 && job.across); }
+
 static inline bool all_finite(const float* p, i64 n) {
     std::uint32_t bad = 0;
     for (i64 i = 0; i < n; ++i) {
@@ -27,6 +32,12 @@ static inline bool all_finite(const float* p, i64 n) {
         bad |= (b & 0x7f800000u) == 0x7f800000u;
     }
     return !bad;
+}
+
+static inline bool all_finite(const double* p, i64 n) {
+    bool good = true;
+    for (i64 i = 0; i < n; ++i) good &= p[i] - p[i] == 0;
+    return good;
 }
 
 template <class T>
@@ -40,42 +51,41 @@ static inline bool all_zero(const typename Vec<T>::type (&v)[kVectors]) {
     return !other;
 }
 
-static inline bool is_finite(float x) { return all_finite(&x, 1); }
-
-// Whether float sums of this strip can leave float's range though every pixel is finite.
-static bool may_overflow(const Tile<float>& t, i64 y, i64 R) {
+// Whether sums of this strip can leave their type's range though every pixel is finite.
+template <class T>
+static bool may_overflow(const Tile<T>& t, i64 y, i64 R) {
     const Job& job = t.job;
     const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
     const i64 top = y * job.y.stride, rows = (R - 1 + job.y.taps - 1) * job.y.dilation + 1;
-    float peak = 0;
+    T peak = 0;
     for (i64 c = 0; c < channels; ++c)
         for (i64 r = top; r < top + rows; ++r) {
-            const float* row = t.rows.table[c * t.rows.rows + r];
+            const T* row = t.rows.table[c * t.rows.rows + r];
             if (!row) continue;
             for (i64 i = 0; i < t.rows.pixels; ++i) {
-                const float x = __builtin_fabsf(row[i]);
-                if (x > peak && is_finite(x)) peak = x;
+                const T x = row[i] < 0 ? -row[i] : row[i];
+                if (x > peak && x - x == 0) peak = x;
             }
         }
-    return peak * job.weights.abs_sum >= 3e38;
+    return static_cast<double>(peak) * job.weights.abs_sum >= (sizeof(T) == 4 ? 3e38 : 1.7e308);
 }
 
-// Outputs whose float sum is not finite, once more in double: a partial sum may have left
-// float's range where the result does not. (Infinite and NaN pixels give the same again.)
-static void widen(const Tile<float>& t, i64 o, i64 y, i64 r, i64 n) {
+// Outputs whose sum is not finite (of channel o of all banks), once more in double and weights first: a
+// partial sum may have left its range where the result does not. (Infinite and NaN pixels give the same
+// again.) The windows begin at table row `top`.
+template <class T>
+static void widen(const Tile<T>& t, i64 o, i64 top, T* sums, i64 n) {
     const Job& job = t.job;
     const i64 kh = job.y.taps, kw = job.x.taps, channels = job.weights.mixing ? job.weights.inputs : 1;
-    const i64 top = y * job.y.stride + r * job.y.dilation;
-    float* sums = t.sums + r * t.pitch;
     for (i64 x = 0; x < n; ++x) {
-        if (is_finite(sums[x])) continue;
-        const double* w = job.weights.wide + o * channels * kh * kw;
+        if (sums[x] - sums[x] == 0) continue;
+        const double* w = (sizeof(T) == 4 ? job.weights.wide : static_cast<const double*>(job.weights.dense)) + o * channels * kh * kw;
         double sum = 0;
         for (i64 c = 0; c < channels; ++c)
             for (i64 j = 0; j < kw; ++j)
                 for (i64 i = 0; i < kh; ++i)
                     sum += *w++ * static_cast<double>(t.rows.table[c * t.rows.rows + top + i * job.y.dilation][x + t.offset[j]]);
-        sums[x] = static_cast<float>(sum);
+        sums[x] = static_cast<T>(sum);
     }
 }
 

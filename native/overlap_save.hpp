@@ -214,10 +214,20 @@ static i64 finish_row(const Job& job, const HalfTile<T>& h, i64 r, T* row) {
     return count;
 }
 
+// What the output, of the sums' own type, holds already: a part of a large kernel's sums.
+template <class T>
+static void add_row(const char* held, i64 step, T* row, i64 n) {
+    for (i64 i = 0; i < n; ++i) {
+        T before;
+        __builtin_memcpy(&before, held + i * step, sizeof before);
+        row[i] += before;
+    }
+}
+
 // The outputs of a pair, row by row; of tiles side by side both at once, as whole cache lines
 // are cheaper to write than parts.
 template <class T>
-static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[2], T* row) {
+static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[2], T* row, T bias) {
     const TileOutputs &a = halves[0].outputs, &b = halves[1].outputs;
     const bool beside = a.y == b.y && a.x + a.cols == b.x && a.rows == b.rows;
     for (int i = 0; i < 2 - beside; ++i) {
@@ -226,8 +236,9 @@ static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[
         for (i64 r = to_multiple(t.y, job.y.stride); r < t.rows; r += job.y.stride) {
             i64 count = finish_row(job, halves[i], r, row);
             if (beside) count += finish_row(job, halves[1], r, row + count);
-            store_row(job, to + (t.y + r) / job.y.stride * job.out.row_stride, job.out.col_stride, row, count,
-                      static_cast<T>(job.weights.bias[0]));
+            char* row_of_out = to + (t.y + r) / job.y.stride * job.out.row_stride;
+            if (job.add) add_row(row_of_out, job.out.col_stride, row, count);
+            store_row(job, row_of_out, job.out.col_stride, row, count, bias);
         }
     }
 }
@@ -273,8 +284,9 @@ static inline PixelsAhead pixels_ahead(const Job& job, const TileGrid& grid, con
 // Two tiles of one plane.
 template <class T>
 static void transform_pair(const Job& job, i64 plane, const char* in, char* out, i64 pair, char* memory) {
-    const Transform& transform = job.transform;
-    const i64 ny = transform.y.n, nx = transform.x.n, L = Vec<T>::lanes;
+    Transform transform = job.transform;
+    const i64 ny = transform.y.n, nx = transform.x.n, L = Vec<T>::lanes, bank = plane % job.weights.banks;
+    transform.spectrum = static_cast<const T*>(transform.spectrum) + bank * 2 * ny * nx;
     const TileGrid grid = tile_grid(job);
     Arena arena{memory};
     const ComplexTile<T> tile{arena.take<T>(ComplexTile<T>::samples(ny, nx)), ny, nx};
@@ -284,21 +296,25 @@ static void transform_pair(const Job& job, i64 plane, const char* in, char* out,
     HalfTile<T> halves[2] = {{tile_outputs(grid, 2 * pair), tile, 0, marks, marks + ny * nx},
                              {tile_outputs(grid, 2 * pair + 1), tile, 1, marks, marks + 2 * ny * nx}};
     const i64 widest = max64(halves[0].outputs.cols, halves[1].outputs.cols), until = round_up(widest + job.x.span(), L);
+    bool far = false;  // from 1
     for (HalfTile<T>& h : halves) {
         gather_tile<false>(job, plane, in, h, until, row, fill);
         if (h.peak - h.peak != 0) {  // Inf or NaN
             gather_tile<true>(job, plane, in, h, until, row, fill);
             mark_seen(job, h);
         }
-        if (h.peak > T(0x1p40) || (h.peak > 0 && h.peak < T(0x1p-40))) {
-            __builtin_frexp(static_cast<double>(h.peak), &h.shift);
-            for (i64 r = 0; r < ny; ++r)
-                for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
-        }
+        far |= h.peak > T(0x1p40) || (h.peak > 0 && h.peak < T(0x1p-40));
+    }
+    // Both or neither: the rounding errors of the one spill into the other.
+    for (int i = 0; far && i < 2; ++i) {
+        HalfTile<T>& h = halves[i];
+        __builtin_frexp(static_cast<double>(h.peak > 0 ? h.peak : halves[1 - i].peak), &h.shift);
+        for (i64 r = 0; r < ny; ++r)
+            for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
     }
     PixelsAhead ahead = pixels_ahead(job, grid, in, pair);
     correlate_tile(tile, transform, until, widest, strip, ahead);
-    scatter_pair(job, out, halves, row);
+    scatter_pair(job, out, halves, row, static_cast<T>(job.weights.bias[bank]));
 }
 
 }}  // namespace corr2d::CORR2D_ISA

@@ -19,6 +19,7 @@ struct Sink {
     float low, high;               // bytes, words: what the type holds
     const Integers* integers;      // how 16-bit sums are read
     typename Vec<T>::type* wrong;  // kVectors, other than zero once a sum is not finite; null: not asked
+    T bias;                        // added last, in Kind::own
 };
 
 template <class T>
@@ -143,13 +144,19 @@ static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type*
         for (int u = 0; u < U; ++u) widen_sums(v[u], *s.integers, wide + 2 * u);
         write<2 * U>(to, s.stream, wide);
     } else {
+        if (s.wrong) {  // a sum per vector: one alone would be a long chain
+            CORR2D_UNROLL
+            for (int u = 0; u < U; ++u) s.wrong[u] += v[u] - v[u];
+        }
         if constexpr (sizeof(T) == 4) {
-            if (s.wrong) {  // a sum per vector: one alone would be a long chain
-                CORR2D_UNROLL
-                for (int u = 0; u < U; ++u) s.wrong[u] += v[u] - v[u];
-            }
             if (s.kind == Kind::bytes) return emit_narrow<std::uint8_t, U>(s, to, v);
             if (s.kind == Kind::words) return emit_narrow<std::uint16_t, U>(s, to, v);
+        }
+        if (s.bias != 0) {
+            typename Vec<T>::type biased[U];
+            CORR2D_UNROLL
+            for (int u = 0; u < U; ++u) biased[u] = v[u] + s.bias;
+            return write<U>(to, s.stream, biased);
         }
         write<U>(to, s.stream, v);
     }

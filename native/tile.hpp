@@ -6,7 +6,7 @@
 
 namespace corr2d { namespace CORR2D_ISA {
 
-// One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o.
+// One strip of R output rows (y, y + dilation, ...) of a tile, for output channel o of all banks.
 template <class T>
 static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& sink) {
     const Job& job = t.job;
@@ -18,7 +18,7 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
     const T* w = static_cast<const T*>(job.weights.dense) + o * channels * kh * kw;
     if (sizeof(T) == 2 || job.method == Method::direct) {
         for (i64 c = 0; c < channels; ++c)
-            direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, w + c * kh * kw,
+            direct_strip<T>({t.rows.table + c * t.rows.rows + top, job.y.dilation, t.offset, kh, kw, job.group, job.across, w + c * kh * kw,
                              t.sums, t.pitch, c > 0, t.room, ahead, sink},
                             R, n);
         return;
@@ -42,13 +42,14 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
 
 // Where blocks can put their sums themselves: contiguous samples of a type that they know.
 template <class T>
-static Sink<T> sink_for(const Job& job, i64 out_step, i64 n) {
-    Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr};
+static Sink<T> sink_for(const Job& job, i64 out_step, i64 n, i64 o) {
+    Sink<T> s{Kind::none, job.stream, nullptr, job.out.row_stride, 0, 0, &job.integers, nullptr, 0};
     if (job.weights.mixing) return s;
-    const bool whole = job.method == Method::direct ? fills_blocks<T>(job.y.taps, job.group, n)
+    const bool whole = job.method == Method::direct ? fills_blocks<T>(job.y.taps, job.group, job.across, n)
                                                     : (job.method == Method::separable || job.method == Method::box) && n >= kVectors * Vec<T>::lanes;
     if (!whole) return s;
-    if (job.weights.bias[0] != 0) return s;
+    if (job.weights.bias[o] != 0 && job.out.dtype != own_dtype<T>) return s;  // sums are rounded to integers with their bias
+    s.bias = static_cast<T>(job.weights.bias[o]);
     Kind kind = Kind::none;
     if (sizeof(T) > 2 && job.out.dtype == own_dtype<T>) kind = Kind::own;
     if (sizeof(T) == 2 && job.out.dtype == DType::f32) kind = Kind::floats;
@@ -112,7 +113,7 @@ static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step,
         if (job.stopped()) return;
         box_row(line, work, n, job.x.taps, along, weight, t.sums, nowhere);
         if constexpr (sizeof(T) == 4)
-            if (!all_finite(t.sums, n) && may_overflow(t, r, 1)) widen(t, 0, r, 0, n);
+            if (!all_finite(t.sums, n) && may_overflow(t, r, 1)) widen(t, 0, r, t.sums, n);
         store_sums(job, out, out_step, t.sums, n, 0);
     }
 }
@@ -155,7 +156,8 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
     i64 since = 0;  // multiplications since signals were looked for
-    Sink<T> sink = sink_for<T>(job, out_step, n), nowhere = sink;
+    const i64 first = plane % job.weights.banks * outputs;  // of this plane's output channels, among all banks'
+    Sink<T> sink = sink_for<T>(job, out_step, n, first), nowhere = sink;
     if constexpr (sizeof(T) > 2)
         if (job.method == Method::box) return box_tile(t, y1 - y0, n, out + y0 * job.out.row_stride + x0 * out_step, out_step, sink);
     nowhere.kind = Kind::none;
@@ -177,19 +179,20 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 if (!at_once) gather.rows(rows, y - y0, y - y0 + R);
                 if (sink.kind != Kind::none && R == kRows) {
                     typename Vec<T>::type wrong[kVectors] = {};
-                    // Sums of these can leave float's range where the result does not.
-                    if (may_leave_range(job)) sink.wrong = wrong;
+                    // Sums of these can leave their range where the result does not.
+                    if (needs_range<T>(job) && may_leave_range(job)) sink.wrong = wrong;
                     sink.to = to;
-                    strip(t, o, y - y0, R, n, sink);
+                    strip(t, first + o, y - y0, R, n, sink);
                     if (!sink.wrong || all_zero<T>(wrong)) continue;
                 }
-                strip(t, o, y - y0, R, n, nowhere);
+                strip(t, first + o, y - y0, R, n, nowhere);
                 for (i64 r = 0; r < R; ++r) {
                     if constexpr (sizeof(T) > 2)
                         if (spoilt) spoil(t, y - y0, r, n);
-                    if constexpr (sizeof(T) == 4)
-                        if (!all_finite(sums + r * t.pitch, n) && may_overflow(t, y - y0, R)) widen(t, o, y - y0, r, n);
-                    store_sums(job, to + r * step * job.out.row_stride, out_step, sums + r * t.pitch, n, o);
+                    if constexpr (sizeof(T) > 2)
+                        if (needs_range<T>(job) && !all_finite(sums + r * t.pitch, n) && may_overflow(t, y - y0, R))
+                            widen(t, first + o, (y - y0) * job.y.stride + r * job.y.dilation, sums + r * t.pitch, n);
+                    store_sums(job, to + r * step * job.out.row_stride, out_step, sums + r * t.pitch, n, first + o);
                 }
             }
 }

@@ -122,6 +122,12 @@ def low_rank(kh, kw, rank):
     return dense(kh, rank) @ dense(rank, kw)
 
 
+def mirrored(kh, kw, sign=1):
+    """A random kernel that is its own mirror image left to right, or the negative of it."""
+    kernel = dense(kh, kw)
+    return kernel + sign * kernel[:, ::-1]
+
+
 def mexican(n, sigma):
     """A Laplacian of Gaussian: of rank 2, its sums cancel."""
     y, x = np.indices((n, n)) - n // 2
@@ -380,6 +386,21 @@ def _structure():
         yield f"rank-{rank}", image, low_rank(13, 15, rank), same
         yield f"rank-{rank}-float32-weights", image, low_rank(13, 15, rank).astype("float32"), same
         yield f"rank-{rank}-float64", partial(pixels, 40, 70, dtype="float64"), low_rank(13, 15, rank), same
+    for kh, kw in ((3, 3), (3, 4), (4, 3), (3, 15), (5, 5), (6, 7), (7, 6), (7, 7), (9, 2), (9, 9), (15, 5), (11, 25), (16, 5)):
+        for sign in (1, -1):
+            yield f"mirrored-{kh}x{kw}-{sign}", image, mirrored(kh, kw, sign), same
+    for dtype in ("float64", "uint8", "int16", "complex64", "float16"):
+        for sign in (1, -1):
+            yield f"mirrored-{dtype}-{sign}", partial(pixels, 40, 70, dtype=dtype), mirrored(7, 5, sign), same
+    for dtype in ("uint8", "int8", "uint16", "bool", "int32", "float32"):
+        for sign in (1, -1):
+            kernel = whole(5, 5, limit=3)
+            yield f"mirrored-whole-{dtype}-{sign}", partial(pixels, 40, 130, dtype=dtype), kernel + sign * kernel[:, ::-1], same
+    for name, options in dict(stride=dict(stride=(2, 1)), dilated=dict(dilation=(2, 3)), narrow=dict(dtype="uint8")).items():
+        yield f"mirrored-{name}", partial(pixels, 40, 70, dtype="uint8"), mirrored(5, 7) / 20, dict(same, **options)
+    yield "mirrored-rgb", partial(pixels, 40, 70, 3), mirrored(5, 7, -1), dict(same, channel_axis=-1)
+    for e, dtype in ((1e-2, "float32"), (1e-9, "float64")):
+        yield f"nearly-mirrored-{dtype}", partial(pixels, 40, 70, dtype=dtype), mirrored(7, 7) + delta(7, 7, 2, 6, e), same
     yield "disk", image, (np.hypot(*(np.indices((15, 15)) - 7)) < 7.3) / 171, same
     for n in range(1, 18):
         yield f"box-1x{n}", image, np.full((1, n), 1.0), same
@@ -404,6 +425,10 @@ def _scale():
         yield f"box-1e{e}x1e{other}", scaled(other, "float32"), np.full((3, 4), 10.0**e), {}
     yield "box-tiny-beside-huge", partial(spread, 60, 90), np.full((9, 9), 1 / 81), {}
     yield "rank2-tiny-beside-huge", partial(spread, 60, 90), mexican(9, 1.5), {}
+    for sign in (1, -1):  # pixels that are added before the weights come, and leave their type's range
+        yield f"mirrored-float32-3e38-{sign}", scaled(38, "float32", 2), mirrored(5, 5, sign) / 40, {}
+        yield f"mirrored-float64-1e308-{sign}", scaled(308, "float64", 1.2), mirrored(5, 5, sign) / 40, {}
+        yield f"mirrored-tiny-{sign}", scaled(-38, "float32"), mirrored(5, 5, sign), {}
     yield "mixed-taps", partial(pixels, 20, 30), dense(3, 3) * np.logspace(-30, 30, 9).reshape(3, 3), {}
     yield "uneven-factors", scaled(0, "float64"), np.outer([1e-200, 1e-190], [1e180, 1e200]), {}
     yield "tiny-beside-one", partial(full, 9, 9, value=1), np.array([[1e-17, 0, 3e-17]]), {}
@@ -415,9 +440,14 @@ def spread(*shape):
     return (pixels(*shape, dtype="float64") * 10.0 ** seeded("spread", shape).integers(-30, 30, shape)).astype("float32")
 
 
-def scaled(exponent, dtype):
-    """Random pixels times a power of ten."""
-    return lambda: (pixels(12, 21, dtype="float64") * 10.0**exponent).astype(dtype)
+def scaled(exponent, dtype, limit=None):
+    """Random pixels times a power of ten, cut off at `limit`."""
+
+    def build():
+        image = pixels(12, 21, dtype="float64")
+        return ((image if limit is None else np.clip(image, -limit, limit)) * 10.0**exponent).astype(dtype)
+
+    return build
 
 
 def _width():
@@ -428,6 +458,7 @@ def _width():
         yield f"{w}-gauss-float64", pixels(9, w, dtype="float64"), gauss(5, 1.2), dict(padding="same")
         yield f"{w}-box", pixels(9, w), np.full((4, 5), 0.05), dict(padding="same", boundary="reflect")
         yield f"{w}-rank2", pixels(9, w), mexican(5, 1.0), dict(padding="same", boundary="reflect")
+        yield f"{w}-mirrored", pixels(9, w), mirrored(5, 5), dict(padding="same", boundary="reflect")
     for h in (*range(1, 26, 2), 64, 67, 130):
         yield f"tall{h}-3x3", pixels(h, 18), dense(3, 3), dict(padding="same", boundary="edge")
         yield f"tall{h}-gauss", pixels(h, 18), gauss(5, 1.0), dict(padding="same", boundary="symmetric")
@@ -435,6 +466,7 @@ def _width():
         yield f"tiles-{h}x{w}-{k}x{k}", pixels(h, w), dense(k, k), dict(padding="same", boundary="reflect")
         yield f"tiles-{h}x{w}-gauss{k}", pixels(h, w), gauss(k, k / 5), dict(padding="same", boundary="wrap")
         yield f"tiles-{h}x{w}-box{k}", pixels(h, w), np.full((k, k), 1 / k**2), dict(padding="same", boundary="wrap")
+        yield f"tiles-{h}x{w}-mirrored{k}", pixels(h, w), mirrored(k, k, -1), dict(padding="same", boundary="wrap")
         yield f"tiles-{h}x{w}-rank2-{k}", pixels(h, w), mexican(k + 2, k / 5), dict(padding="same", boundary="wrap")
 
 

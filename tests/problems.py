@@ -314,8 +314,9 @@ class Problem:
             if result.dtype.kind in "iu":
                 limits = np.iinfo(result.dtype)
                 finite = [min(max(int(np.rint(np.longdouble(np.real(v)))), limits.min), limits.max) for v in finite]
+                finite = np.array(finite, result.dtype)
             with np.errstate(over="ignore"):
-                result[seen] = np.array(finite).astype(result.dtype)
+                result[seen] = finite.astype(result.dtype)
         return oracle.check(result, self.clean, self.weights, truth=truth, bias=self.bias, fill=self.finite_fill,
                             convolve=self.record["convolve"], **options)  # fmt: skip
 

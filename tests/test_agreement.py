@@ -8,7 +8,7 @@ import pytest
 
 import corr2d
 import oracle
-from cases import BOUNDARIES, BY_NAME, CASES, SOBEL, dense, gauss, low_rank, mexican, pixels, whole
+from cases import BOUNDARIES, BY_NAME, CASES, SOBEL, dense, gauss, low_rank, mexican, mirrored, pixels, whole
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
@@ -207,6 +207,10 @@ PROBLEMS = {
     "cancelling": (pixels(150, 133, dtype="uint16"), SOBEL * 1000, {}),
     "long": (pixels(150, 233), np.outer(dense(1, 41), dense(1, 60)), {}),
     "rank2": (pixels(150, 333), mexican(9, 1.6), {}),
+    "mirrored": (pixels(150, 333), mirrored(7, 5), {}),
+    "mirrored-float64": (pixels(150, 133, dtype="float64"), mirrored(9, 8, -1), dict(dilation=(1, 2))),
+    "mirrored-uint8": (pixels(150, 333, dtype="uint8"), mirrored(5, 5) / 30, dict(dtype="uint8")),
+    "mirrored-whole": (pixels(150, 333, dtype="uint8"), np.abs(mirrored(5, 5)).round(), dict(dtype="uint16")),
     "rank3-float64": (pixels(150, 133, dtype="float64"), low_rank(21, 18, 3), dict(dilation=(1, 2))),
     "box": (pixels(250, 333), np.full((11, 7), 0.1), {}),
     "box-float64": (pixels(150, 133, dtype="float64"), np.full((6, 19), 0.1), dict(dilation=(3, 1))),

@@ -24,13 +24,17 @@ LAYERS = {
     "_analysis": 3,
     "engines": 4, "_cost": 4, "_overlap": 4, "_block": 4,
     "_plan": 5,
-    "_api": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
+    "_api": 6, "_adjoint": 6, "_torch": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
     "kernel": 7, "kernels": 7, "kernel_text": 7, "export": 7, "matrix": 7, "learning": 7, "nn": 7, "images": 7, "plot": 7,
-    "_image_formats": 7, "_kernel_html": 7, "_samples": 7, "_learning": 7,  # parts of kernel, images and learning
+    "_export": 7, "_kernel_files": 7, "_kernel_syntaxes": 7, "_image_formats": 7, "_kernel_html": 7, "_samples": 7,  # parts of kernel and images
+    "_design": 7, "_describe": 7,  # behind kernels and describe
+    "_stores": 7, "_tiff_tiles": 7, "_stream": 7,  # parts of apply
+    "_learning": 7,  # behind learning
     "cli": 8, "studio": 8, "_demo": 8, "_bench": 8, "_cli": 8, "__main__": 8,
 }  # fmt: skip
 OUTSIDE = 7  # from here on, modules come in by the public door
-SIDE_DOORS = {"_errors", "_files", "_constants", "_calibrate", "_lags"}  # ... or by these: they know no images
+# ... or by these: they know no images, or they are what a tensor's door opens to.
+SIDE_DOORS = {"_errors", "_files", "_constants", "_calibrate", "_boundary", "_adjoint", "_lags", "_torch"}
 
 
 # -------------------------------------------------------------------------------------------------

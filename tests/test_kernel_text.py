@@ -108,6 +108,8 @@ def test_rows_and_lists(text, rows):
         ("[[1, 2], [3]]", "rows differ in length"),
         ("[1, [2]]", "rows differ in length"),
         ('[["1"]]', "are not numbers"),
+        ("3x3: 1,2", "^kernel '3x3: 1,2': 2 numbers for 3 rows and 3 columns$"),
+        ("convolution=0m='1 2'", "^kernel .*: 2 numbers in a matrix"),
         ("[[NaN]]", "NaN or infinity"),
     ],
 )
@@ -179,7 +181,7 @@ def pickled_npy():
         ("k.txt", b"", "nothing where a number is expected"),
         ("k.txt", b"\xff\xfe1\x00", "not text in UTF-8"),
         ("k.csv", b"1,2\n3\n", "1 number in row 2"),
-        ("k.png", b"", r"must end in one of \.json, \.npy, \.txt, \.csv"),
+        ("k.png", b"\x89PNG", "not text in UTF-8, nor a NumPy file"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(name, content, message, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 import corr2d
 import oracle
-from cases import BOUNDARIES, delta, dense, gauss, low_rank, mexican, pixels
+from cases import BOUNDARIES, delta, dense, gauss, low_rank, mexican, mirrored, pixels
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
@@ -15,7 +15,8 @@ BAD = [np.nan, np.inf, -np.inf]
 OUTER = np.outer([1.0, -2.0, 0.5], [0.25, 1.0, 3.0, -1.0])
 ZEROS_IN_IT = np.outer([0.0, -2.0, 0.0], [0.25, 0.0, 3.0, 0.0])  # separable, most taps zero
 KERNELS = dict(outer=OUTER, zeros=ZEROS_IN_IT, delta=delta(3, 4, 1, 1), nothing=np.zeros((3, 4)), dense=dense(3, 4),
-               box=np.full((3, 4), 0.25), rank2=mexican(5, 1.0))  # fmt: skip
+               box=np.full((3, 4), 0.25), rank2=mexican(5, 1.0),
+               mirrored=mirrored(4, 5), negated=mirrored(5, 3, -1))  # fmt: skip
 
 
 def call(image, kernel, method, **options):

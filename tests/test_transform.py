@@ -140,3 +140,89 @@ def test_accuracy_leaves_room(image, kernel, dtype):
     kernel = kernel + 2.0**-30  # no integers: these are rounded to exact ones
     error = np.abs(corr2d.corr2d(image, kernel, method="fft") - oracle.exact(image, kernel)).max()
     assert error <= 0.75 * oracle.tolerance(image, kernel)
+
+
+# -------------------------------------------------------------------------------------------------
+# kernels that are taken in parts
+
+
+@pytest.fixture(params=["kept", "made anew"])
+def parted(request, monkeypatch, unplanned):
+    """Kernels that reach over 24 pixels are taken in parts, whose spectra are kept or made for each call."""
+    monkeypatch.setattr(transform, "REACH", 24)
+    if request.param == "made anew":
+        monkeypatch.setattr(transform, "KEPT_SPECTRA", 0)
+
+
+PARTED = {
+    "square": ((41, 41), {}),
+    "tall": ((61, 7), dict(padding="same", boundary="reflect")),
+    "wide": ((5, 70), dict(padding="full", fill=2.5)),
+    "dilated": ((9, 13), dict(dilation=(3, 5), padding="same", boundary="wrap")),
+    "strided": ((33, 26), dict(stride=(2, 3), padding=((40, 1), (0, 37)), boundary="edge")),
+    "cut off": ((30, 30), dict(padding=(0, 30), boundary="symmetric")),
+}
+
+
+def native_fft(plan):
+    return next(c for c in plan.considered if (c.engine, c.method) == ("native", "fft"))
+
+
+@pytest.mark.parametrize("name", PARTED)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "float16"])
+def test_parts_add_up(parted, name, dtype):
+    """The sum of the parts' correlations is the kernel's, whatever the borders, strides and dilations."""
+    size, options = PARTED[name]
+    image, kernel = pixels(3, 80, 90, dtype=dtype), kernel_for(name, *size)
+    assert not native_fft(corr2d.plan(image, kernel, **options)).reason
+    check(image, kernel, **options)
+
+
+def test_parts_with_a_bias(parted):
+    """A kernel's bias is added once."""
+    kernel = corr2d.Kernel(kernel_for("bias", 40, 30), bias=7.5)
+    result = corr2d.corr2d(pixels(60, 70), kernel, method="fft")
+    oracle.check(result - np.float32(7.5), pixels(60, 70), np.asarray(kernel))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parts_keep_bad_pixels_to_their_windows(parted, value):
+    """Windows that hold a bad pixel are non-finite, under a tap of whichever part, zero taps too; others are not."""
+    image, kernel = pixels(90, 100), kernel_for("bad", 40, 50)
+    kernel[:10] = kernel[:, 30:] = 0
+    image[45, 60] = value
+    result = corr2d.corr2d(image, kernel, method="fft")
+    seen = np.zeros(result.shape, bool)
+    seen[6:46, 11:] = True
+    assert np.array_equal(~np.isfinite(result), seen)
+
+
+def test_parts_do_not_depend_on_threads(parted):
+    """The parts are added in their order, whoever computes them."""
+    image, kernel = pixels(300, 310), kernel_for("threads", 60, 50)
+    first, *others = (corr2d.corr2d(image, kernel, method="fft", threads=n).tobytes() for n in (1, 2, 5))
+    assert others == [first, first]
+
+
+def test_parts_are_not_for_exact_results(parted):
+    """Integers would be rounded part by part: scipy's transform takes those kernels in one piece, and is exact."""
+    image, kernel = pixels(60, 70, dtype="uint8"), np.arange(900).reshape(30, 30)
+    reason = native_fft(corr2d.plan(image, kernel)).reason
+    assert "exact for integers" in reason
+    check(image, kernel)
+    assert "exact for integers" in native_fft(corr2d.plan(image, kernel / 7, dtype="uint8")).reason
+
+
+def test_too_many_parts():
+    """A kernel of more than a dozen parts is refused with the pixels that it reaches over."""
+    reason = native_fft(corr2d.plan((9000, 60), np.ones((8100, 50)) / 7, padding=(4050, 25))).reason
+    assert not reason
+    reason = native_fft(corr2d.plan((9500, 60), np.ones((9300, 50)) / 7, padding=(4650, 25))).reason
+    assert "9300 pixels" in reason
+
+
+def test_a_large_kernel_at_its_real_size():
+    """801 rows, two parts, against the definition."""
+    plan = corr2d.plan((830, 60), kernel_for("real", 801, 3), method="fft")
+    assert plan.engine == "native"
+    check(pixels(830, 60), kernel_for("real", 801, 3))

@@ -1,7 +1,8 @@
 """corr2d: 2-D cross-correlation of images with kernels.
 
 ``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
-``corr2d.kernels`` designs kernels, ``corr2d.images`` reads and writes pictures.
+``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does,
+``corr2d.learn_kernel`` finds the one between two pictures, ``corr2d.images`` reads and writes pictures.
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ __all__ = [
     "ImageFileError",
     "Kernel",
     "KernelLearner",
+    "KernelStudio",
     "LearnedKernel",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
     "Plan",
     "ShapeError",
+    "as_linear_operator",
+    "as_matrix",
     "convolve2d",
     "corr2d",
+    "describe",
     "get_threads",
+    "im2col",
     "images",
     "kernels",
     "learn_kernel",
@@ -40,8 +46,21 @@ __all__ = [
     "set_threads",
 ]
 
-_LEARNING = ("learn_kernel", "KernelLearner", "LearnedKernel")
-_LAZY = {"learning": ("learning", None), **{name: ("learning", name) for name in _LEARNING}, "images": ("images", None), "kernels": ("kernels", None), "Kernel": ("kernel", "Kernel")}
+_LAZY = {
+    "Kernel": ("kernel", "Kernel"),
+    "KernelLearner": ("learning", "KernelLearner"),
+    "KernelStudio": ("studio._widget", "KernelStudio"),
+    "LearnedKernel": ("learning", "LearnedKernel"),
+    "as_linear_operator": ("matrix", "as_linear_operator"),
+    "as_matrix": ("matrix", "as_matrix"),
+    "describe": ("_describe", "describe"),
+    "im2col": ("matrix", "im2col"),
+    "images": ("images", None),
+    "kernels": ("kernels", None),
+    "learn_kernel": ("learning", "learn_kernel"),
+    "learning": ("learning", None),
+    "nn": ("nn", None),
+}
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter
 

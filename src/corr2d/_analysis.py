@@ -43,8 +43,10 @@ class KernelFacts:
     factors: Factors | None = field(compare=False, repr=False)  # (column, row) of the nearest rank-1 kernel
     residual: float  # sum |k - column row| / sum |k|; inf when no factors were found
     constant: bool  # one weight everywhere
+    mirror: int  # the kernel left to right is itself (1), its negative (-1) or neither (0)
     terms: Factors | None = field(compare=False, repr=False)  # (columns, rows), a product each, that add up to the kernel
     terms_residual: float  # sum |k - what they add up to| / sum |k|; inf where many would be needed
+    biases: np.ndarray | None = field(default=None, compare=False, repr=False)  # of each output channel, in the problem's place
 
     @property
     def separable(self) -> bool:
@@ -64,6 +66,17 @@ def analyse(weights: np.ndarray) -> KernelFacts:
     True
     """
     return _kept.get(content(weights), lambda: _measure(_own(weights)), lambda facts: 2 * facts.weights.nbytes + 1024)
+
+
+def unmeasured(weights: np.ndarray, biases: np.ndarray | None) -> KernelFacts:
+    """What is taken for granted of real weights that a training step will change: dense, without structure."""
+    own = tuple(range(-2 if weights.ndim < 4 else -3, 0))  # the taps of one output
+    abs_sum = float(np.abs(weights).sum(axis=own).max(initial=0))
+    finite = math.isfinite(abs_sum)
+    return KernelFacts(
+        weights, finite, False, None, True, abs_sum, weights.size, math.prod(weights.shape[axis] for axis in own), None, math.inf,
+        False, 0, None, math.inf, biases,
+    )  # fmt: skip
 
 
 def _own(weights: np.ndarray) -> np.ndarray:
@@ -87,13 +100,19 @@ def _measure(weights: np.ndarray) -> KernelFacts:
     if finite and real and weights.ndim == 2:
         factors, residual = _rank_one(weights, integer)
     constant = finite and real and weights.ndim == 2 and bool((weights == weights[0, 0]).all())
+    mirror = _mirror(weights) if real and weights.ndim == 2 else 0
     terms, missed = None, math.inf
     if finite and real and weights.ndim == 2 and not integer and residual > RANK_ONE_SINGLE:
         terms, missed = _few_terms(weights)
     return KernelFacts(
         weights, finite, integer, places, real, abs_sum, int(np.count_nonzero(weights)), used, factors, residual, constant,
-        terms, missed,
+        mirror, terms, missed,
     )  # fmt: skip
+
+
+def _mirror(k: np.ndarray) -> int:
+    turned = k[:, ::-1]
+    return 1 if np.array_equal(k, turned) else -1 if np.array_equal(k, -turned) else 0
 
 
 def _binary_places(k: np.ndarray) -> int | None:

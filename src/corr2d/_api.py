@@ -98,6 +98,8 @@ def corr2d(
            [37., 43.]])
     """
     words = (False, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    if type(image) is not np.ndarray and (operators := _operators(image, kernel)):
+        return operators.correlate(image, kernel, out, words)
     result = _native.recall(get_threads, image, kernel, out, words)
     return _apply(image, kernel, out, words) if result is None else result
 
@@ -132,6 +134,8 @@ def convolve2d(
     array([1., 2., 3.])
     """
     words = (True, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads)
+    if type(image) is not np.ndarray and (operators := _operators(image, kernel)):
+        return operators.correlate(image, kernel, out, words)
     result = _native.recall(get_threads, image, kernel, out, words)
     return _apply(image, kernel, out, words) if result is None else result
 
@@ -178,6 +182,15 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
 
 def _is_shape(image: Any) -> bool:
     return isinstance(image, (tuple, list)) and bool(image) and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in image)
+
+
+def _operators(image, kernel):
+    """The module for tensors that are more than an array of the CPU, if the image is one."""
+    if not _arrays.torch_of(image):
+        return None
+    from . import _torch
+
+    return _torch if _torch.needed(image, kernel) else None
 
 
 def _apply(image, kernel, out, words):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import DTypeError
+from ._errors import DTypeError, ShapeError
 
 # Sample types that an image may have, by NumPy's name. bfloat16, which NumPy does not
 # know, travels as uint16 bits beside its name.
@@ -115,26 +115,35 @@ def _namespace(value: Any) -> Any:
 def _take_tensor(tensor: Any, torch: Any, what: str) -> HostArray:
     if tensor.requires_grad and torch.is_grad_enabled():
         raise DTypeError(
-            f"{what} requires grad and this version computes no gradients; "
-            f"pass {what}.detach(), or call under torch.no_grad()"
+            f"{what} requires grad, which only corr2d and convolve2d carry, and only between tensors; make the image one with "
+            f"torch.from_numpy, pass {what}.detach(), or call under torch.no_grad()"
         )
     if tensor.device.type != "cpu":
-        raise DTypeError(f"{what} is on device {tensor.device}; only the CPU is supported, pass {what}.cpu()")
-    if tensor.layout != torch.strided:
-        raise DTypeError(f"{what} has layout {tensor.layout}; pass {what}.to_dense()")
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name not in IMAGE_DTYPES:
-        raise DTypeError(f"{what} has dtype {tensor.dtype}, which is not filtered; use one of {', '.join(IMAGE_DTYPES)}")
+        raise DTypeError(f"{what} is on device {tensor.device} and memory of the CPU is needed here; pass {what}.cpu()")
+    name = tensor_dtype_name(tensor, what)
     plain = tensor.detach().resolve_conj().resolve_neg()
     if name == "bfloat16":
         return HostArray(plain.view(torch.uint16).numpy(), name, torch)
     return HostArray(plain.numpy(), name, torch)
 
 
+def tensor_dtype_name(tensor: Any, what: str) -> str:
+    """The name of a tensor's sample type, if such tensors can be filtered."""
+    if str(tensor.layout) != "torch.strided":
+        raise DTypeError(f"{what} has layout {tensor.layout}; pass {what}.to_dense()")
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in IMAGE_DTYPES:
+        raise DTypeError(f"{what} has dtype {tensor.dtype}, which is not filtered; use one of {', '.join(IMAGE_DTYPES)}")
+    return name
+
+
 def empty(shape: tuple[int, ...], dtype: str, home: Any) -> tuple[Any, np.ndarray]:
     """A new array of the caller's kind, and its NumPy view (the same memory, or to be converted)."""
     if home == "numpy" or not _is_torch(home):
-        data = np.empty(shape, numpy_dtype(dtype))
+        try:
+            data = np.empty(shape, numpy_dtype(dtype))
+        except ValueError:  # NumPy's, of sizes that no machine can address
+            raise ShapeError(f"the result would have shape {shape}, more than any memory holds; use less padding") from None
         return data, (data.view(np.uint16) if dtype == "bfloat16" else data)
     tensor = home.empty(shape, dtype=getattr(home, dtype))
     return tensor, (tensor.view(home.uint16) if dtype == "bfloat16" else tensor).numpy()

@@ -8,6 +8,7 @@ PNGs go through imagecodecs (libpng). TIFF goes through tifffile.
 
 import io
 import logging
+import math
 import struct
 import warnings
 import zlib
@@ -23,12 +24,14 @@ from numpy.typing import NDArray
 
 from ._errors import MissingExtraError
 
-__all__ = ["DECODERS", "ENCODERS", "Raster", "sniff"]
+__all__ = ["DECODERS", "ENCODERS", "Raster", "Source", "sniff"]
 
 # Pillow's own limit, at which it warns. TIFF has none: there, pixels above it
 # must be paid for by the file, at no more than this many bytes for each of its own.
 _SUSPICIOUS_PIXELS = 89_478_485
 _SUSPICIOUS_RATIO = 200
+# A block of 64 pixels costs a JPEG one bit at least; libjpeg paints what is missing grey.
+_JPEG_PIXELS_PER_BYTE = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +46,39 @@ class Raster:
     dpi: tuple[float, float] | None = None  # (x, y)
 
 
-def sniff(path: Path) -> str:
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where a picture comes from, a file or bytes in memory, and how large it may be."""
+
+    held: Path | bytes
+    most_pixels: int | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.held) if isinstance(self.held, bytes) else self.held.stat().st_size
+
+    @property
+    def path(self) -> Path | None:
+        return None if isinstance(self.held, bytes) else self.held
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.held) if isinstance(self.held, bytes) else open(self.held, "rb")
+
+    def read(self) -> bytes:
+        return self.held if isinstance(self.held, bytes) else self.held.read_bytes()
+
+    def check(self, height: int, width: int) -> None:
+        """Refuse by the size in the header, before memory is asked for."""
+        if self.most_pixels is not None and height * width > self.most_pixels:
+            raise ValueError(
+                f"{height} × {width} pixels, and at most {self.most_pixels // 10**6} megapixels are taken here; "
+                "use the command line or Python for larger ones"
+            )
+
+
+def sniff(source: Source) -> str:
     """The format of a file by its first bytes, or ``""``."""
-    with open(path, "rb") as file:
+    with source.open() as file:
         head = file.read(8)
     if not head:
         raise ValueError("the file is empty")
@@ -75,30 +108,33 @@ def extra(module: str) -> Any:
 # -- PNG and JPEG --------------------------------------------------------------
 
 
-def decode_jpeg(path: Path) -> Raster:
-    return _decode_pillow(path, "JPEG")
+def decode_jpeg(source: Source) -> Raster:
+    return _decode_pillow(source, "JPEG")
 
 
-def decode_png(path: Path) -> Raster:
-    encoded = path.read_bytes()
+def decode_png(source: Source) -> Raster:
+    encoded = source.read()
     chunks = _png_chunks(encoded)
-    return _decode_pillow(path, "PNG", lambda image: _png16(image, encoded, chunks))
+    return _decode_pillow(source, "PNG", lambda image: _png16(image, encoded, chunks))
 
 
 def _decode_pillow(
-    path: Path, codec: str, samples_of: Callable[[Any], NDArray[Any] | None] = lambda image: None
+    source: Source, codec: str, samples_of: Callable[[Any], NDArray[Any] | None] = lambda image: None
 ) -> Raster:
     pillow = extra("PIL.Image")
     with warnings.catch_warnings():
         # Between Pillow's limit and twice that it warns; above, it refuses.
         warnings.simplefilter("ignore", pillow.DecompressionBombWarning)
         try:
-            image = pillow.open(path, formats=(codec,))
+            image = pillow.open(source.path or source.open(), formats=(codec,))
         except pillow.UnidentifiedImageError:
             raise ValueError(f"the {codec} header is broken or cut off") from None
     with image:
+        source.check(image.height, image.width)
         if codec == "PNG" and getattr(image, "n_frames", 1) > 1:
             raise ValueError(f"an animation of {image.n_frames} frames; extract one first")
+        if codec == "JPEG" and image.width * image.height > _JPEG_PIXELS_PER_BYTE * source.size:
+            raise ValueError(f"the JPEG is cut off: {source.size} bytes do not hold {image.width} x {image.height} pixels")
         if image.mode in ("CMYK", "YCCK", "LAB", "HSV"):
             raise ValueError(f"{image.mode} colours; convert the picture to RGB with its profile first")
         samples = samples_of(image)
@@ -230,18 +266,19 @@ def _png_checksum(kind_and_content: bytes | memoryview) -> bytes:
 # -- TIFF ----------------------------------------------------------------------
 
 
-def decode_tiff(path: Path) -> Raster:
+def decode_tiff(source: Source) -> Raster:
     tifffile = extra("tifffile")
     # tifffile logs what it finds odd; what matters here becomes an exception.
     logging.getLogger("tifffile").addHandler(logging.NullHandler())
-    with tifffile.TiffFile(path) as tiff:
-        pages = [page for page in tiff.pages if not page.is_reduced]
+    with tifffile.TiffFile(source.path or source.open()) as tiff:
+        pages = _tiff_pictures(tiff)
         if not pages:
             raise ValueError("the TIFF holds no picture")
         page = pages[0]
         if len(pages) > 1 or (tiff.series and tiff.series[0].size != page.size):
             raise ValueError("a TIFF of several pages; extract one, or filter the stack in Python")
-        _check_tiff_page(page, path.stat().st_size)
+        source.check(page.imagelength, page.imagewidth)
+        _check_tiff_page(page, source.size)
         samples = _tiff_samples(page, tifffile.PHOTOMETRIC)
         extras = [int(kind) for kind in page.extrasamples]
         colours = samples.shape[2] - len(extras) if samples.ndim == 3 else 1
@@ -256,6 +293,19 @@ def decode_tiff(path: Path) -> Raster:
             icc_profile=page.iccprofile or None,
             dpi=_tiff_dpi(page),
         )
+
+
+def _tiff_pictures(tiff: Any) -> list[Any]:
+    """The pages that are no thumbnails: the first two of them, as more than one is one too many."""
+    pages, seen = [], set()
+    for page in tiff.pages:
+        if page.offset in seen:
+            raise ValueError("the TIFF's pages follow one another in a circle")
+        seen.add(page.offset)
+        pages += [] if page.is_reduced else [page]
+        if len(pages) == 2:
+            break
+    return pages
 
 
 def _check_tiff_page(page: Any, size: int) -> None:
@@ -325,22 +375,37 @@ def encode_tiff(file: BinaryIO, raster: Raster) -> None:
 # -- NPY -----------------------------------------------------------------------
 
 
-def decode_npy(path: Path) -> Raster:
+def decode_npy(source: Source) -> Raster:
+    samples = _mapped_npy(source.path) if source.path else _npy_of(source)
+    if samples.dtype.kind not in "biufc":
+        raise ValueError(f"an array of dtype {samples.dtype}; an image holds numbers")
+    if samples.ndim not in (2, 3):
+        raise ValueError(f"an array of shape {samples.shape}; an image is (H, W) or (H, W, C)")
+    source.check(*samples.shape[:2])
+    return Raster(np.array(samples, dtype=samples.dtype.newbyteorder("="), order="C", subok=False))
+
+
+def _mapped_npy(path: Path) -> NDArray[Any]:
     # Mapped first, so that a header that promises more than the file has is
     # refused before memory is asked for. Object arrays (pickles) cannot be mapped.
-    mapped = np.lib.format.open_memmap(path, mode="r")
-    if mapped.dtype.kind not in "biufc":
-        raise ValueError(f"an array of dtype {mapped.dtype}; an image holds numbers")
-    if mapped.ndim not in (2, 3):
-        raise ValueError(f"an array of shape {mapped.shape}; an image is (H, W) or (H, W, C)")
-    return Raster(np.array(mapped, dtype=mapped.dtype.newbyteorder("="), order="C", subok=False))
+    return np.lib.format.open_memmap(path, mode="r")
+
+
+def _npy_of(source: Source) -> NDArray[Any]:
+    """The same for bytes in memory: a view, which cannot be larger than what it views."""
+    with source.open() as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+        flat = np.frombuffer(source.held, dtype, math.prod(shape), file.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def encode_npy(file: BinaryIO, raster: Raster) -> None:
     np.lib.format.write_array(file, raster.samples, allow_pickle=False)
 
 
-DECODERS: dict[str, Callable[[Path], Raster]] = {
+DECODERS: dict[str, Callable[[Source], Raster]] = {
     "png": decode_png,
     "jpeg": decode_jpeg,
     "tiff": decode_tiff,

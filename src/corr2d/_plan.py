@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arrays
-from ._analysis import KernelFacts, analyse
+from ._analysis import KernelFacts, analyse, unmeasured
 from ._constants import available_cores
 from ._cost import machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from ._remember import Remembered, content
-from .engines import CANDIDATES, METHODS, Runner
+from .engines import CANDIDATES, METHODS, Candidate, Runner, optional_engines
 
 if TYPE_CHECKING:
     from ._block import Block
@@ -179,6 +179,8 @@ class Plan:
             facts.append(f"rank 1 (residual {self.facts.residual:.0e})")
         elif self.facts.terms:
             facts.append(f"rank {len(self.facts.terms[0])} (residual {self.facts.terms_residual:.0e})")
+        if self.facts.mirror:
+            facts.append("its own mirror image left to right" + (", negated" if self.facts.mirror < 0 else ""))
         if self.facts.integer:
             facts.append("integer")
         lines = [
@@ -253,21 +255,48 @@ def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int |
     if not isinstance(method, str):
         raise OptionError(f"method={method!r}: use 'auto' or one of {', '.join(METHODS)}")
     threads = get_threads() if threads is None else _count("threads", threads, 1)
-    key = problem, content(weights), method, threads
+    key = problem, content(weights), method, threads, optional_engines()
     return _kept.get(key, lambda: _choose(problem, analyse(weights), method, threads), _footprint)
 
 
 def _footprint(plan: Plan) -> int:
-    """Bytes of a plan, roughly: the weights in several forms; a transform's spectrum has the size of its tile."""
-    tile = 4 * max(plan.problem.span) if plan.method == "fft" else 0
-    return 4096 + 8 * plan.facts.weights.nbytes + 16 * max(64, min(tile, 1024)) ** 2 * (plan.method == "fft")
+    """Bytes of a plan, roughly: the weights in several forms; spectra have the size of their tile, those of parts two of the largest."""
+    if plan.method != "fft":
+        return 4096 + 8 * plan.facts.weights.nbytes
+    side = max(64, min(4 * max(plan.problem.span), 1024))
+    return 4096 + 8 * plan.facts.weights.nbytes + 16 * side**2 * (1 + (max(plan.problem.span) >= 768))
+
+
+_choices: Remembered[tuple[Candidate, int]] = Remembered(1 << 20)
+
+
+def run_trained(
+    problem: Problem, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int | None, image: np.ndarray, out: np.ndarray
+) -> None:
+    """Correlate with weights that will not come again: nothing about them is measured or kept.
+
+    `weights` and `biases` are float64 and contiguous, `image` and `out` canonical.
+    """
+    threads = get_threads() if threads is None else _count("threads", threads, 1)
+    facts = unmeasured(weights, biases)
+    key = problem, facts.finite, method, threads, optional_engines()
+    candidate, used = _choices.get(key, lambda: _consider(problem, facts, method, threads)[:2], lambda _: 1024)
+    candidate.prepare(problem, facts)(image, out, used)
 
 
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:
+    candidate, used, considered = _consider(problem, facts, method, threads)
+    seconds = next(c.seconds for c in considered if (c.engine, c.method) == (candidate.engine, candidate.method))
+    return Plan(problem, facts, used, candidate.method, candidate.engine, seconds, considered, candidate.prepare(problem, facts))
+
+
+def _consider(problem: Problem, facts: KernelFacts, method: str, threads: int) -> tuple[Candidate, int, tuple[Considered, ...]]:
+    """The candidate of least work, the threads that it pays for, and everyone's answer."""
     if method != "auto" and method not in METHODS:
         raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
     m = machine()
-    reasons = [candidate.refuse(problem, facts) for candidate in CANDIDATES]
+    elsewhere = "" if problem.device == "cpu" else f"the image is on device {problem.device}"
+    reasons = [(elsewhere if c.engine != "torch" else "") or c.refuse(problem, facts) for c in CANDIDATES]
     work = [None if reason else c.work(problem, facts, m) for c, reason in zip(CANDIDATES, reasons, strict=True)]
     allowed = [
         (w, i) for i, (w, c) in enumerate(zip(work, CANDIDATES, strict=True)) if w is not None and method in ("auto", c.method)
@@ -281,9 +310,7 @@ def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> 
     considered = tuple(
         Considered(c.engine, c.method, s, r) for c, s, r in zip(CANDIDATES, seconds, reasons, strict=True)
     )  # fmt: skip
-    candidate = CANDIDATES[chosen]
-    run = candidate.prepare(problem, facts)
-    return Plan(problem, facts, used, candidate.method, candidate.engine, seconds[chosen], considered, run)
+    return CANDIDATES[chosen], used, considered
 
 
 __all__ = ["Considered", "Plan", "get_threads", "make_plan", "set_threads"]

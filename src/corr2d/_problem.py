@@ -19,6 +19,10 @@ from ._errors import DTypeError, OptionError, ShapeError
 
 Pair = tuple[int, int]
 
+# Rows, and columns, from a kernel's first tap to its last: the compiled code keeps a table of the
+# rows, and positions are 64-bit integers.
+MAX_REACH = 2**22, 2**42
+
 MAX_AXES = 30  # of a batch; what NumPy's 64 and the compiled code's 32 leave with room to spare
 
 _SINGLE = {"bool", "uint8", "int8", "uint16", "int16", "float16", "bfloat16", "float32"}
@@ -63,6 +67,10 @@ class Problem:
     # The pads of the whole of which this is a block (_block.py): whether any output of the whole
     # reads padding decides the arithmetic, which must be the same in every block.
     whole_pads: tuple[Pair, Pair] | None = None
+    bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
+    trained: bool = False  # the weights change from call to call
+    relaxed: bool = False  # a layer's: sums over channels may be rounded as PyTorch rounds them
+    device: str = "cpu"
 
     @property
     def out_shape(self) -> tuple[int, ...]:
@@ -167,19 +175,24 @@ def read_kernel(kernel: Any) -> KernelSpec:
     data = array.data
     if array.dtype == "bfloat16":
         data = (data.astype(np.uint32) << 16).view(np.float32)
-    if data.ndim == 1:
-        raise ShapeError(
-            f"kernel has shape {data.shape}; a kernel has two axes (rows, columns): "
-            "use kernel[None, :] for a row or kernel[:, None] for a column"
-        )
-    if data.ndim not in (2, 4):
-        raise ShapeError(f"kernel has shape {data.shape}; it must be (kh, kw), or (O, I, kh, kw) to mix channels")
-    if data.size == 0:
-        raise ShapeError(f"kernel has shape {data.shape}, without a single tap; it needs at least one in each axis")
+    check_kernel_shape(data.shape, data.size == 0)
     wide = np.complex128 if data.dtype.kind == "c" else np.float64
     weights = np.array(data, dtype=wide, order="C")
     weights.flags.writeable = False
     return KernelSpec(weights, anchor, bias)
+
+
+def check_kernel_shape(shape: tuple[int, ...], empty: bool) -> None:
+    """Two axes, or four, and a tap."""
+    if len(shape) == 1:
+        raise ShapeError(
+            f"kernel has shape {shape}; a kernel has two axes (rows, columns): "
+            "use kernel[None, :] for a row or kernel[:, None] for a column"
+        )
+    if len(shape) not in (2, 4):
+        raise ShapeError(f"kernel has shape {shape}; it must be (kh, kw), or (O, I, kh, kw) to mix channels")
+    if empty:
+        raise ShapeError(f"kernel has shape {shape}, without a single tap; it needs at least one in each axis")
 
 
 def normalise(
@@ -210,28 +223,26 @@ def normalise(
     """
     kernel_size = kernel.weights.shape[-2:]
     channels = kernel.weights.shape[:2] if kernel.weights.ndim == 4 else None
-    lead, size, axis = _axes(shape, channels, channel_axis)
-    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
-    boundary = parse_boundary(boundary)
-    fill = _number("fill", fill)
-    out_dtype = _result_dtype(image_dtype, default_float, kernel, dtype)
-    if fill.imag and not out_dtype.startswith("complex"):
-        raise OptionError(f"fill={fill} is complex and the result is {out_dtype}; use a real fill")
+    lead, size, axis = image_axes(shape, channels, channel_axis)
+    pads, boundary, fill, stride, dilation = read_window(
+        kernel_size, kernel.anchor, padding, boundary, fill, anchor, stride, dilation, turned
+    )  # fmt: skip
+    is_complex = kernel.weights.dtype.kind == "c" or isinstance(kernel.bias, complex) and kernel.bias.imag != 0
+    out_dtype = result_dtype(image_dtype, default_float, is_complex, fill, dtype)
     same = isinstance(padding, str) and padding == "same"
-    if anchor is not None:
-        anchor = _anchor(anchor, kernel_size, padding)
-        if turned:
-            anchor = tuple(k - 1 - a for k, a in zip(kernel_size, anchor, strict=True))
-    elif same:
-        anchor = kernel.anchor  # turned with its kernel
-    pads = _padding(padding, anchor, kernel_size, dilation, turned)
     hint = "padding='same' or a smaller kernel"
     if len(shape) == 3 and shape[-1] <= 4 and channel_axis is None and not channels:
         hint += ", or channel_axis=-1 if the image is (H, W, channels)"
     out_size = tuple(
-        _out_length(n, k, p, s, d, name, same, hint)
+        out_length(n, k, p, s, d, name, same, hint)
         for n, k, p, s, d, name in zip(size, kernel_size, pads, stride, dilation, ("rows", "columns"), strict=True)
     )
+    for k, d, most, name in zip(kernel_size, dilation, MAX_REACH, ("row", "column"), strict=True):
+        if (k - 1) * d >= most:
+            raise ShapeError(
+                f"the kernel reaches over {(k - 1) * d + 1} {name}s, more than {most}; "
+                f"apply its {name}s one at a time, each to the part of the image that it meets, and add up the results"
+            )
     problem = Problem(
         tuple(shape), lead, size, kernel_size, channels, axis, pads, boundary, fill, stride, dilation,
         complex(kernel.bias), image_dtype, out_dtype, out_size,
@@ -241,9 +252,21 @@ def normalise(
     return problem
 
 
-def _axes(shape, channels, channel_axis):
+def read_window(kernel_size, kernel_anchor, padding, boundary, fill, anchor, stride, dilation, turned):
+    """(pads, boundary, fill, stride, dilation): what does not depend on the image."""
+    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
+    boundary, fill = parse_boundary(boundary), _number("fill", fill)
+    if anchor is not None:
+        anchor = _anchor(anchor, kernel_size, padding)
+        if turned:
+            anchor = tuple(k - 1 - a for k, a in zip(kernel_size, anchor, strict=True))
+    elif isinstance(padding, str) and padding == "same":
+        anchor = kernel_anchor  # turned with its kernel
+    return _padding(padding, anchor, kernel_size, dilation, turned), boundary, fill, stride, dilation
+
+
+def image_axes(shape, channels, channel_axis):
     """(lead, size, channel axis from the end) of an image of this shape."""
-    shape = tuple(int(n) for n in shape)
     ndim = len(shape)
     if ndim < 2:
         raise ShapeError(f"image has shape {shape}; it needs at least two axes, (H, W)")
@@ -324,7 +347,7 @@ def _padding(padding, anchor, kernel_size, dilation, turned) -> tuple[Pair, Pair
 _PADDINGS = "use 'valid', 'same', 'full', an integer, (py, px) or ((top, bottom), (left, right))"
 
 
-def _out_length(n, k, pads, s, d, name, same, hint) -> int:
+def out_length(n, k, pads, s, d, name, same, hint) -> int:
     if same and n == 0:
         return 0
     padded, reach = n + sum(pads), (k - 1) * d + 1
@@ -336,8 +359,15 @@ def _out_length(n, k, pads, s, d, name, same, hint) -> int:
     return (padded - reach) // s + 1
 
 
-def _result_dtype(image_dtype, default_float, kernel, dtype) -> str:
-    is_complex = kernel.weights.dtype.kind == "c" or isinstance(kernel.bias, complex) and kernel.bias.imag != 0
+def result_dtype(image_dtype: str, default_float: str | None, is_complex: bool, fill: complex, dtype: Any) -> str:
+    """The contract's type of the result; `is_complex` tells of the kernel and its bias."""
+    out_dtype = _result_dtype(image_dtype, default_float, is_complex, dtype)
+    if fill.imag and not out_dtype.startswith("complex"):
+        raise OptionError(f"fill={fill} is complex and the result is {out_dtype}; use a real fill")
+    return out_dtype
+
+
+def _result_dtype(image_dtype, default_float, is_complex, dtype) -> str:
     if image_dtype.startswith("complex"):
         natural = image_dtype
     elif default_float and (image_dtype == "bool" or image_dtype in _LARGEST):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ._errors import OptionError
 from .kernel import Kernel
 
-__all__ = ["Fitted", "fit", "is_zero_gain", "mid_grey"]
+__all__ = ["Fitted", "fit", "grey", "is_zero_gain", "largest_magnitude", "mid_grey", "remark", "surely_fits"]
 
 _BLOCK = 2**20  # samples converted at a time: the float64 scratch stays at 8 MiB
 
@@ -103,25 +103,58 @@ def fit(
     if dtype.kind not in "iu":
         samples = result * scale + offset if asked else result
         return Fitted(samples.astype(dtype, copy=False), scale, offset)
-    note = ""
+    shown = ""
     if zero_gain and not asked and not clip:
-        offset = float(mid_grey(dtype))
-        room, peak = np.iinfo(dtype).max - offset, _largest_magnitude(result)
-        # A signed type holds negative values as they are, as long as they fit.
-        scale = 1.0 if peak == 0 or (dtype.kind == "i" and peak <= room) else room / peak
-        if offset or scale != 1.0:
-            shown = f"{offset:.0f} + {scale:.3g} x value" if offset else f"{scale:.3g} x value"
-            note = f"a zero-gain kernel: shown as {shown}"
+        scale, offset, shown = grey(largest_magnitude(result), dtype)
     samples, saturated, undefined = _rounded(result, dtype, scale, offset)
+    note = remark(dtype, saturated, undefined, result.shape[0] * result.shape[1], shown)
+    return Fitted(samples, scale, offset, saturated, undefined, note)
+
+
+def grey(peak: float, dtype: np.dtype[Any]) -> tuple[float, float, str]:
+    """(scale, offset, what to say) with which a zero-gain result of this peak is shown around mid-grey."""
+    offset = float(mid_grey(dtype))
+    room = np.iinfo(dtype).max - offset
+    # A signed type holds negative values as they are, as long as they fit.
+    scale = 1.0 if peak == 0 or (dtype.kind == "i" and peak <= room) else room / peak
+    if not offset and scale == 1.0:
+        return scale, offset, ""
+    shown = f"{offset:.0f} + {scale:.3g} x value" if offset else f"{scale:.3g} x value"
+    return scale, offset, f"a zero-gain kernel: shown as {shown}"
+
+
+def remark(dtype: np.dtype[Any], saturated: int, undefined: int, pixels: int, shown: str = "") -> str:
+    """The line for a person: what did not fit, else how it is shown."""
+    note = shown
     if saturated:
-        pixels = result.shape[0] * result.shape[1]
         note = (
             f"{saturated} of {pixels} pixels ({_share(saturated, pixels)} %) do not fit "
             f"{dtype} and saturate"
         )
     if undefined:
         note = f"{note}{', ' if note else ''}{undefined} samples are NaN and become 0"
-    return Fitted(samples, scale, offset, saturated, undefined, note)
+    return note
+
+
+def surely_fits(kernel: Kernel, source: np.dtype[Any], target: np.dtype[Any], fill: float = 0.0) -> bool:
+    """Whether no image of this type can give a result outside the target's range, rounding included.
+
+    Examples
+    --------
+    >>> byte = np.dtype("uint8")
+    >>> surely_fits(Kernel([[0.5, 0.5]]), byte, byte), surely_fits(Kernel([[-1, 3, -1]]), byte, byte)
+    (True, False)
+    """
+    if source.kind not in "iu" or target.kind not in "iu" or np.iscomplexobj(kernel.weights):
+        return False
+    axes = (-1, -2) if kernel.ndim == 2 else (1, 2, 3)
+    rises, falls = (np.abs(kernel.weights.clip(*bounds)).sum(axis=axes) for bounds in ((0, None), (None, 0)))
+    least, most = min(np.iinfo(source).min, fill), max(np.iinfo(source).max, fill)
+    slack = 0.25  # of a step; far more than the rounding of sums below 2**16
+    low = np.min(rises * least - falls * most) + kernel.bias.real
+    high = np.max(rises * most - falls * least) + kernel.bias.real
+    limits = np.iinfo(target)
+    return bool(limits.max < 2**16 and low > limits.min - slack and high < limits.max + slack and np.isreal(kernel.bias))
 
 
 def _rounded(
@@ -152,7 +185,7 @@ def _rounded(
     return samples, saturated, undefined
 
 
-def _largest_magnitude(result: NDArray[Any]) -> float:
+def largest_magnitude(result: NDArray[Any]) -> float:
     """Over finite samples; infinities saturate, whatever the scale."""
     peak = 0.0
     for rows in _blocks(result):

@@ -17,7 +17,10 @@ from ._cli.bench import bench
 from ._cli.calibrate import calibrate
 from ._cli.common import say
 from ._cli.demo import demo
+from ._cli.export import export
+from ._cli.learn import learn
 from ._cli.plan import plan
+from ._cli.studio import studio
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
 from ._files import one_line
 
@@ -29,7 +32,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, calibrate, bench, demo):
+for command in (apply, plan, export, learn, calibrate, bench, demo, studio):
     app.command(command)
 
 

@@ -19,6 +19,7 @@ and the EXIF orientation is applied. CMYK is refused: without its profile the
 colours would be wrong.
 """
 
+import io
 import os
 from dataclasses import dataclass
 from importlib import resources
@@ -30,9 +31,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._errors import ImageFileError, MissingExtraError
 from ._files import one_line, replacing
-from ._image_formats import DECODERS, ENCODERS, Raster, sniff
+from ._image_formats import DECODERS, ENCODERS, Raster, Source, sniff
 
-__all__ = ["Image", "read", "refusal", "sample", "write"]
+__all__ = ["Image", "decode", "encode", "read", "refusal", "sample", "write"]
 
 _FORMATS = {
     ".png": "png",
@@ -115,12 +116,7 @@ def read(path: str | os.PathLike[str]) -> Image:
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
             raise ValueError("a pipe or device, which cannot be read twice; give a regular file")
-        name = sniff(path)
-        if not name:
-            raise ValueError("neither PNG, JPEG, TIFF nor NPY by its first bytes")
-        raster = DECODERS[name](path)
-        if not raster.samples.size:
-            raise ValueError(f"no pixels, its shape is {raster.samples.shape}")
+        return _decoded(Source(path))
     except MissingExtraError:
         raise
     except MemoryError as error:
@@ -128,6 +124,46 @@ def read(path: str | os.PathLike[str]) -> Image:
     # Decoders answer hostile bytes with every exception there is.
     except Exception as error:
         raise ImageFileError(f"{path}: {one_line(error)}") from error
+
+
+def decode(encoded: bytes, *, most_pixels: int | None = None) -> Image:
+    """Read an image from the bytes of a file; the file system takes no part in it.
+
+    Parameters
+    ----------
+    encoded
+        A PNG, JPEG, TIFF or NPY file.
+    most_pixels
+        Refuse a picture of more than this many, before memory is asked for.
+
+    Raises
+    ------
+    ImageFileError, MissingExtraError
+        As `read`.
+
+    Examples
+    --------
+    >>> decode(encode("png", np.arange(6, dtype=np.uint16).reshape(2, 3))).pixels
+    array([[0, 1, 2],
+           [3, 4, 5]], dtype=uint16)
+    """
+    try:
+        return _decoded(Source(encoded, most_pixels))
+    except MissingExtraError:
+        raise
+    except MemoryError as error:
+        raise ImageFileError("not enough memory to read the picture") from error
+    except Exception as error:  # as above
+        raise ImageFileError(one_line(error)) from error
+
+
+def _decoded(source: Source) -> Image:
+    name = sniff(source)
+    if not name:
+        raise ValueError("neither PNG, JPEG, TIFF nor NPY by its first bytes")
+    raster = DECODERS[name](source)
+    if not raster.samples.size:
+        raise ValueError(f"no pixels, its shape is {raster.samples.shape}")
     samples = _upright(raster.samples, raster.orientation)
     dpi = raster.dpi[::-1] if raster.dpi and raster.orientation > 4 else raster.dpi
     pixels, alpha = _split(samples) if raster.alpha else (samples, None)
@@ -165,6 +201,40 @@ def write(path: str | os.PathLike[str], image: Image | NDArray[Any]) -> None:
     ['noise.tif']
     """
     path = Path(path)
+    name, raster = _encodable(path, image)
+    try:
+        with replacing(path) as file:
+            ENCODERS[name](file, raster)
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        reason = "not enough memory" if isinstance(error, MemoryError) else one_line(error)
+        raise ImageFileError(f"{path}: cannot be written: {reason}") from error
+
+
+def encode(format: str, image: Image | NDArray[Any]) -> bytes:
+    """The bytes of an image file, as `write` would write them.
+
+    Parameters
+    ----------
+    format
+        ``"png"``, ``"jpg"``, ``"tif"`` or ``"npy"``.
+    image
+        As for `write`.
+
+    Examples
+    --------
+    >>> encode("png", np.zeros((2, 3), np.uint8))[1:4]
+    b'PNG'
+    """
+    name, raster = _encodable(Path(f"image.{format}"), image)
+    file = io.BytesIO()
+    ENCODERS[name](file, raster)
+    return file.getvalue()
+
+
+def _encodable(path: Path, image: Image | NDArray[Any]) -> tuple[str, Raster]:
+    """The format that a name asks for, and the samples as it holds them; or the refusal."""
     if not isinstance(image, Image):
         array = np.asarray(image)
         with_alpha = array.ndim == 3 and array.shape[2] in (2, 4)
@@ -175,20 +245,12 @@ def write(path: str | os.PathLike[str], image: Image | NDArray[Any]) -> None:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     alpha = image.alpha is not None
     reason = refusal(path, pixels.dtype, channels=channels, alpha=alpha)
-    name = _FORMATS.get(path.suffix.lower())
+    name = _FORMATS.get(path.suffix.lower(), "")
     if not reason and image.premultiplied and alpha and name != "tiff":
         reason = f"{name.upper()} has no premultiplied alpha; write a .tif"
     if reason:
         raise ImageFileError(f"{path}: {reason}")
-    raster = Raster(_joined(image, name), alpha, image.premultiplied, 1, image.icc_profile, image.dpi)
-    try:
-        with replacing(path) as file:
-            ENCODERS[name](file, raster)
-    except MissingExtraError:
-        raise
-    except Exception as error:
-        reason = "not enough memory" if isinstance(error, MemoryError) else one_line(error)
-        raise ImageFileError(f"{path}: cannot be written: {reason}") from error
+    return name, Raster(_joined(image, name), alpha, image.premultiplied, 1, image.icc_profile, image.dpi)
 
 
 def refusal(

@@ -6,15 +6,13 @@ output pixel, a constant that is added to the result, a name; and an algebra in
 which filtering twice, scaling and turning are again kernels.
 """
 
-import json
 import math
 import operator
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Complex, Real
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +21,12 @@ from . import _kernel_html
 from ._errors import DTypeError, OptionError, ShapeError
 from ._files import one_line, replacing
 
+if TYPE_CHECKING:
+    from .export import Export
+
 __all__ = ["Kernel"]
 
-_FORMAT = "corr2d-kernel"
-_VERSION = 1
-_LARGEST_FILE = 64 * 2**20  # bytes; a megapixel kernel fits, a mistaken video does not
+_LONGEST_SOURCE = 300  # characters
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -50,6 +49,9 @@ class Kernel:
     name : str, default ""
         A label. It takes no part in comparisons, and kernels made from this one
         are not called the same.
+    source : str, default ""
+        Where the weights come from: the call that designed them, or a note of yours.
+        Kept in files and carried through the algebra; it takes no part in comparisons.
 
     Attributes
     ----------
@@ -88,17 +90,18 @@ class Kernel:
     anchor: tuple[int, int] | None = field(default=None, kw_only=True)
     bias: float | complex = field(default=0.0, kw_only=True)
     name: str = field(default="", kw_only=True)
+    source: str = field(default="", kw_only=True)
 
     # NumPy's scalars and arrays then leave `np.float64(2) * kernel` to __rmul__.
     __array_priority__ = 1000
 
     def __post_init__(self) -> None:
         given = self.weights
-        anchor, bias, name = self.anchor, self.bias, self.name
+        anchor, bias, name, source = self.anchor, self.bias, self.name, self.source
         if isinstance(given, Kernel):
             anchor = given.anchor if anchor is None else anchor
             bias = bias or given.bias
-            name = name or given.name
+            name, source = name or given.name, source or given.source
         weights = _weights(given)
         # Bytes back the array: not even setflags(write=True) makes it writable.
         frozen = np.frombuffer(weights.tobytes(), weights.dtype).reshape(weights.shape)
@@ -106,9 +109,10 @@ class Kernel:
         put("weights", frozen)
         put("anchor", _anchor(anchor, weights.shape))
         put("bias", _bias(bias, weights.dtype))
-        if not isinstance(name, str):
-            raise DTypeError(f"a kernel's name is a str; got {type(name).__name__}")
-        put("name", name)
+        for label, text in (("name", name), ("source", source)):
+            if not isinstance(text, str):
+                raise DTypeError(f"a kernel's {label} is a str; got {type(text).__name__}")
+            put(label, text)
 
     # -- as an array ---------------------------------------------------------
 
@@ -139,7 +143,7 @@ class Kernel:
         (2, 0)
         """
         anchor = None if self.anchor is None else self.anchor[::-1]
-        return replace(self, weights=self.weights.swapaxes(-1, -2), anchor=anchor, name="")
+        return replace(self, weights=self.weights.swapaxes(-1, -2), anchor=anchor, name="", source=self._derived("{}.T"))
 
     def flip(self) -> "Kernel":
         """The kernel turned by 180 degrees, its anchor with it.
@@ -159,7 +163,7 @@ class Kernel:
         row, column = self._tap
         turned = (kh - 1 - row, kw - 1 - column)
         anchor = None if self.anchor is None and turned == self._tap else turned
-        return replace(self, weights=self.weights[..., ::-1, ::-1], anchor=anchor, name="")
+        return replace(self, weights=self.weights[..., ::-1, ::-1], anchor=anchor, name="", source=self._derived("{}.flip()"))
 
     # -- algebra -------------------------------------------------------------
 
@@ -187,6 +191,7 @@ class Kernel:
             anchor=None if implied else taps,
             bias=_compose_bias(self, other),
             name=f"{self.name} @ {other.name}" if self.name and other.name else "",
+            source=self._derived(f"{{}} @ {_bracketed(other.source)}") if other.source else "",
         )
 
     def __rmatmul__(self, other: object) -> "Kernel":
@@ -198,7 +203,7 @@ class Kernel:
         # Complex weights are conjugated when they are applied; the bias is not.
         bias = self.bias * (factor if isinstance(factor, Real) else np.conj(factor))
         with np.errstate(all="ignore"):  # the constructor refuses what is not finite
-            return replace(self, weights=self.weights * factor, bias=bias, name="")
+            return replace(self, weights=self.weights * factor, bias=bias, name="", source=self._derived(f"{factor!r} * {{}}"))
 
     __rmul__ = __mul__
 
@@ -210,10 +215,10 @@ class Kernel:
         # Not `self * (1 / divisor)`: k / 9 must be the correctly rounded quotient.
         bias = self.bias / (divisor if isinstance(divisor, Real) else np.conj(divisor))
         with np.errstate(all="ignore"):
-            return replace(self, weights=self.weights / divisor, bias=bias, name="")
+            return replace(self, weights=self.weights / divisor, bias=bias, name="", source=self._derived(f"{{}} / {divisor!r}"))
 
     def __neg__(self) -> "Kernel":
-        return replace(self, weights=-self.weights, bias=-self.bias, name="")
+        return replace(self, weights=-self.weights, bias=-self.bias, name="", source=self._derived("-{}"))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Kernel):
@@ -227,6 +232,11 @@ class Kernel:
         # Adding 0.0 turns -0.0, which equals 0.0, into the same bytes.
         weights = (self.weights + 0.0).tobytes()
         return self.shape, self.dtype.str, weights, self._tap, self.bias
+
+    def _derived(self, how: str) -> str:
+        """The source of a kernel that is made from this one; nothing where it would become a story."""
+        source = how.format(_bracketed(self.source))
+        return source if self.source and len(source) <= _LONGEST_SOURCE else ""
 
     @property
     def _tap(self) -> tuple[int, int]:
@@ -249,27 +259,33 @@ class Kernel:
         >>> Kernel.load(path) == third
         True
         """
-        weights = self.weights
-        if weights.dtype.kind == "c":
-            weights = np.stack([weights.real, weights.imag], axis=-1)
-        record = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "name": self.name,
-            "dtype": self.dtype.name,
-            "anchor": self.anchor,
-            "bias": self.bias if isinstance(self.bias, float) else [self.bias.real, self.bias.imag],
-            "weights": weights.tolist(),
-        }
-        lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
+        from ._kernel_files import to_json
+
         with replacing(path) as file:
-            file.write(f"{{\n{lines}\n}}\n".encode())
+            file.write(to_json(self).encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Kernel":
-        """Read a kernel that `save` has written.
+        """Read a kernel from a file of ours or another program's.
 
         Nothing in the file is executed, and a file that is no kernel is refused.
+
+        Parameters
+        ----------
+        path : str or path
+            What `save` writes; ``.npy`` and ``.npz`` with one array; rows of numbers
+            (CSV, ImageJ's kernel text); a vips matrix; OpenCV FileStorage (YAML, XML,
+            JSON) with one matrix; and the commands that `export` writes for
+            ImageMagick, FFmpeg and ImageJ, or such a string itself: ImageMagick's
+            ``"3x3: 1,2,3 0,5,-4 -6,0,7"``, FFmpeg's ``"convolution=0m='…'"``.
+
+        Returns
+        -------
+        Kernel
+            In correlation orientation: what the program turns round or divides by its
+            sum is turned and divided here. A syntax that centres its kernels gives the
+            kernel with the zeros that put it there. A bias in percent
+            (ImageMagick) counts as grey levels of 0 to 255.
 
         Raises
         ------
@@ -285,16 +301,49 @@ class Kernel:
         >>> Kernel([[1, -1]], anchor=(0, 1)).save(path)
         >>> Kernel.load(path)
         Kernel([[ 1., -1.]], anchor=(0, 1))
+        >>> Kernel.load("2x1+0+0: 1,-1")
+        Kernel([[ 1., -1.]], anchor=(0, 0))
         """
-        if Path(path).stat().st_size > _LARGEST_FILE:
-            raise OptionError(f"{path}: larger than {_LARGEST_FILE >> 20} MiB, no kernel file")
-        try:
-            record = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
-            return _from_record(record)
-        # RecursionError: a file that is a million brackets.
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else one_line(error)
-            raise OptionError(f"{path}: not a corr2d kernel file: {reason}") from None
+        from ._kernel_files import read
+
+        return read(path)
+
+    def export(self, target: str, *, boundary: str | None = None, strict: bool = True) -> "Export":
+        """Write the kernel in another tool's syntax; `corr2d.export.export` says more.
+
+        Parameters
+        ----------
+        target : str
+            ``numpy scipy opencv pytorch onnx imagemagick ffmpeg gegl vips svg glsl wgsl
+            imagej matlab gmic c json``.
+        boundary : str, optional
+            What lies outside the image, in `corr2d.corr2d`'s words; default what the
+            target does by default.
+        strict : bool, default True
+            Refuse what the target cannot express; False writes the nearest thing.
+
+        Returns
+        -------
+        Export
+            ``text`` (bytes for onnx), ``warnings``, ``exact``.
+
+        Raises
+        ------
+        OptionError
+            The target is unknown, or cannot express the kernel or the boundary.
+        MissingExtraError
+            ``onnx`` is asked for and not installed.
+
+        Examples
+        --------
+        >>> print(Kernel([[1, -1]]).export("imagej"))
+        // corr2d kernel, 1x2 (rows x columns), for imagej
+        ...
+        run("Convolve...", "text1=[0 1 -1\\n]");
+        """
+        from .export import export
+
+        return export(self, target, boundary=boundary, strict=strict)
 
     # -- looking -------------------------------------------------------------
 
@@ -311,10 +360,28 @@ class Kernel:
     def _repr_html_(self) -> str:
         return _kernel_html.table(self)
 
+    def plot(self, **options: Any) -> Any:
+        """Draw the weights as a signed grid with their numbers; needs ``corr2d[plot]``.
+
+        The options are those of `corr2d.plot.kernel`, which also says what comes back.
+
+        Examples
+        --------
+        >>> figure = Kernel([[1, -1]]).plot()  # doctest: +SKIP
+        """
+        from . import plot
+
+        return plot.kernel(self, **options)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, so that an unpickled kernel is read-only as well.
-        rest = {"anchor": self.anchor, "bias": self.bias, "name": self.name}
+        rest = {"anchor": self.anchor, "bias": self.bias, "name": self.name, "source": self.source}
         return partial(Kernel, **rest), (np.array(self.weights),)
+
+
+def _bracketed(source: str) -> str:
+    """Safe to be part of a longer expression: a call is, a sum or a note is not."""
+    return source if " " not in source.partition("(")[0] and source[:1] not in "-" else f"({source})"
 
 
 def _default_tap(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -413,28 +480,3 @@ def _compose_bias(a: Kernel, b: Kernel) -> float | complex:
         )
     bias = gains.flat[0] * b.bias + a.bias
     return bias if a.dtype.kind == "c" or b.dtype.kind == "c" else float(bias)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a weight")
-
-
-def _from_record(record: Any) -> Kernel:
-    """The kernel in a parsed file; any of ValueError, TypeError, KeyError otherwise."""
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
-        raise ValueError(f'there is no "format": "{_FORMAT}" in it')
-    if record.get("version") != _VERSION:
-        raise ValueError(f"version {record.get('version')!r} is not {_VERSION}; update corr2d")
-    weights, bias = np.array(record["weights"]), record["bias"]
-    if weights.dtype.kind not in "iuf":
-        raise ValueError("the weights are not an array of numbers")
-    if record["dtype"] == "complex128":
-        if weights.ndim < 2 or weights.shape[-1] != 2:
-            raise ValueError("complex weights are pairs [real, imaginary]")
-        # A pair of float64 is a complex128; arithmetic (re + 1j*im) would lose -0.0.
-        weights = np.ascontiguousarray(weights, np.float64).view(np.complex128)[..., 0]
-    elif record["dtype"] != "float64":
-        raise ValueError(f"dtype {record['dtype']!r} is neither float64 nor complex128")
-    if isinstance(bias, list):
-        bias = complex(*bias)
-    return Kernel(weights, anchor=record["anchor"], bias=bias, name=record["name"])

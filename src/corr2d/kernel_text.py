@@ -2,7 +2,8 @@
 
 The grammar, most specific first::
 
-    @edge.json                     a file: .json (Kernel.save), .npy, .txt or .csv
+    @edge.json                     a file, of all that Kernel.load reads
+    3x3: 1,2,3 0,5,-4 -6,0,7       ImageMagick's, and other strings of Kernel.load's
     [[0, -1], [1, 0]]              a JSON list of rows; a flat list is one row
     0 -1 0; -1 5 -1; 0 -1 0        rows: numbers between blanks or commas, rows
                                    between semicolons or line ends; 1/9 is a number
@@ -11,7 +12,6 @@ The grammar, most specific first::
 
 import difflib
 import inspect
-import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,11 +19,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from . import kernels
 from ._errors import Corr2dError, OptionError
 from ._files import one_line
+from ._kernel_files import NUMBER, from_json_list, from_rows, number, shortened
+from ._kernel_syntaxes import recognise
 from .kernel import Kernel
 
 __all__ = ["PRESETS", "parse_kernel"]
@@ -43,13 +43,9 @@ PRESETS: Mapping[str, Callable[..., Kernel]] = MappingProxyType(
 )
 """Every preset by the name it has in a kernel string."""
 
-_LARGEST_FILE = 64 * 2**20  # bytes
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_FRACTION = re.compile(rf"({_NUMBER})(?:/({_NUMBER}))?", re.ASCII)
 _TOKEN_END = re.compile(r"\s*,\s*|\s+")
-_ROW_END = re.compile(r"\s*;\s*|\s*\n\s*")
 _ARGUMENT = re.compile(
-    rf"(?:([a-z_]+)=)?(?:({_NUMBER}(?:/{_NUMBER})?)|\(([^()]*)\))", re.ASCII | re.IGNORECASE
+    rf"(?:([a-z_]+)=)?(?:({NUMBER}(?:/{NUMBER})?)|\(([^()]*)\))", re.ASCII | re.IGNORECASE
 )
 
 
@@ -89,14 +85,17 @@ def parse_kernel(text: str) -> Kernel:
     if stripped.startswith("@"):
         return _from_file(stripped[1:])
     try:
+        if recognise(stripped):
+            return Kernel.load(stripped)
         if stripped.startswith("["):
-            return _from_json(stripped)
+            return from_json_list(stripped)
         if re.match("[a-z]", stripped, re.IGNORECASE):
             return _from_preset(stripped)
-        return _from_rows(stripped)
+        return from_rows(stripped)
     except Corr2dError as error:
         # A refusal by Kernel or a preset, said about the text it came from.
-        raise OptionError(f"kernel {_shortened(stripped)!r}: {one_line(error)}") from None
+        reason = one_line(error).removeprefix(f"{shortened(stripped)}: ")
+        raise OptionError(f"kernel {shortened(stripped)!r}: {reason}") from None
 
 
 def _from_preset(text: str) -> Kernel:
@@ -142,91 +141,15 @@ def _split_arguments(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^()]*\))", text)]
 
 
-def _from_rows(text: str) -> Kernel:
-    rows = []
-    for line in _ROW_END.split(text.strip().removesuffix(";").rstrip()):
-        row = [_number(token) for token in _TOKEN_END.split(line.strip())]
-        if rows and len(row) != len(rows[0]):
-            raise OptionError(
-                f"{_count(len(row))} in row {len(rows) + 1}, but {_count(len(rows[0]))} in row 1"
-            )
-        rows.append(row)
-    return Kernel(rows)
-
-
-def _from_json(text: str) -> Kernel:
-    try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise OptionError(f"not a JSON list: {one_line(error)}") from None
-    if rows and not any(isinstance(row, list) for row in rows):
-        rows = [rows]
-    return Kernel(rows)
-
-
 def _from_file(name: str) -> Kernel:
     path = Path(name).expanduser()
-    readers = {".json": _load_json, ".npy": _load_npy, ".txt": _load_rows, ".csv": _load_rows}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise OptionError(f"kernel file {name!r}: its name must end in one of {', '.join(readers)}")
     try:
-        return reader(path)
+        return Kernel.load(path)
     except (OSError, MemoryError, Corr2dError) as error:
         reason = one_line(error).removeprefix(f"{path}: ")
         raise OptionError(f"kernel file {name!r}: {reason}") from None
 
 
-def _load_json(path: Path) -> Kernel:
-    """A file of Kernel.save, or a bare list of rows."""
-    if path.stat().st_size <= _LARGEST_FILE and path.read_bytes()[:64].lstrip().startswith(b"["):
-        return _from_json(path.read_text("utf-8"))
-    return Kernel.load(path)
-
-
-def _load_npy(path: Path) -> Kernel:
-    try:
-        # Mapped, so that a header that promises terabytes is measured against the
-        # file before any memory is asked for; object arrays (pickles) cannot be.
-        return Kernel(np.lib.format.open_memmap(path, mode="r"))
-    except (ValueError, OverflowError, SyntaxError) as error:
-        if isinstance(error, Corr2dError):
-            raise
-        raise OptionError(f"not a NumPy array of numbers: {one_line(error)}") from None
-
-
-def _load_rows(path: Path) -> Kernel:
-    if path.stat().st_size > _LARGEST_FILE:
-        raise OptionError(f"larger than {_LARGEST_FILE >> 20} MiB, no kernel")
-    try:
-        text = path.read_text("utf-8-sig")  # spreadsheets write the signature
-    except UnicodeDecodeError:
-        raise OptionError("not text in UTF-8") from None
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return _from_rows("\n".join(line for line in lines if line))
-
-
-def _number(token: str) -> float:
-    # Web pages write U+2212 for minus.
-    match = _FRACTION.fullmatch(token.replace("\N{MINUS SIGN}", "-"))
-    if match is None:
-        what = repr(_shortened(token)) if token else "nothing"
-        raise OptionError(f"{what} where a number is expected")
-    above, below = (float(part) if part else 1.0 for part in match.groups())
-    if below == 0:
-        raise OptionError(f"{token} divides by zero")
-    return above / below
-
-
 def _whole_or_not(token: str) -> int | float:
     """A preset's argument: ``5`` is a count, ``5.0`` and ``1/2`` are measures."""
-    return int(token) if re.fullmatch(r"[+-]?\d{1,18}", token) else _number(token)
-
-
-def _count(n: int) -> str:
-    return f"{n} number{'s' * (n != 1)}"
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return int(token) if re.fullmatch(r"[+-]?\d{1,18}", token) else number(token)

@@ -20,6 +20,7 @@ from ..images import Image
 from ..kernel import Kernel
 from .common import Flag, KernelText, print_json, read_kernel, say
 from .options import FilterOptions
+from .streaming import StreamOptions, opened, stream
 
 __all__ = ["apply"]
 
@@ -41,20 +42,22 @@ def apply(
     offset: float | None = None,
     clip: Flag = False,
     json: Flag = False,
+    large: StreamOptions = StreamOptions(),  # noqa: B008 (frozen)
 ) -> None:
     """Filter an image file with a kernel.
 
     The output has the input's sample type and alpha. Where the result does not
     fit it, a kernel that sums to zero (edges) is shown around mid-grey, scaled to
     fit, and any other saturates; a line on stderr says so. NPY and float TIFF
-    hold everything.
+    hold everything. Zarr images, and TIFF and NPY files that are large, are
+    filtered piece by piece within --memory.
 
     Parameters
     ----------
     image
-        PNG, JPEG, TIFF or NPY.
+        PNG, JPEG, TIFF, NPY or Zarr.
     out
-        Its ending tells the format: .png .jpg .tif .npy
+        Its ending tells the format: .png .jpg .tif .npy .zarr
     kernel
         A preset (sobel-x, gaussian:sigma=2), rows ("0 -1 0; -1 5 -1; 0 -1 0"),
         a JSON list, or @FILE (.json .npy .txt .csv).
@@ -73,6 +76,13 @@ def apply(
     for name, number in (("--scale", scale), ("--offset", offset)):
         if number is not None and not math.isfinite(number):
             raise OptionError(f"{name} {number}: use a finite number")
+    tiles = opened(image, out, large)
+    if tiles is not None:
+        arguments = options.for_api(channels=False)
+        if dtype == "float64":
+            arguments["dtype"] = dtype
+        stream(tiles, out, weights, arguments, large, dtype=dtype, scale=scale, offset=offset, clip=clip, json_wanted=json)
+        return
     source = images.read(image)
     pixels = source.pixels
     if weights.ndim == 4 and pixels.ndim == 2:

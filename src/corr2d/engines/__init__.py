@@ -8,6 +8,7 @@ the tests find it.
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._problem import Problem
 from .fft import FFT
 from .native import Box, Direct, LowRank, Separable, Sparse
 from .reference import Reference
+from .torch import MatMul, TorchFFT
 from .transform import Transform
 
 
@@ -38,6 +40,12 @@ class Candidate(Protocol):
     def prepare(self, problem: Problem, facts: KernelFacts) -> Runner: ...
 
 
-CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), Reference())
+CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), MatMul(), TorchFFT(), Reference())
+
+
+def optional_engines() -> bool:
+    """Whether PyTorch is there to be used: nothing is imported on anyone's behalf."""
+    return "torch" in sys.modules
+
 
 METHODS = tuple(dict.fromkeys(candidate.method for candidate in CANDIDATES))

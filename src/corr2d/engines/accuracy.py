@@ -67,6 +67,15 @@ def direct_roundings(weights: np.ndarray, inputs: int, group: int) -> float:
     return float((magnitude / total * chain).sum())
 
 
+def fold_columns(weights: np.ndarray) -> np.ndarray:
+    """Magnitudes of the products that are left where mirrored columns are added before they are multiplied."""
+    kw = weights.shape[1]
+    magnitude = np.abs(weights)
+    folded = magnitude[:, : (kw + 1) // 2].copy()
+    folded[:, : kw // 2] += magnitude[:, ::-1][:, : kw // 2]
+    return folded
+
+
 def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
     """How many kernel rows the register blocks sum at a time; 0: use tap lists.
 
@@ -83,7 +92,7 @@ def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
 def small_integers(problem: Problem, facts: KernelFacts) -> bool:
     """Whether 16-bit sums are exact: samples of one byte, and few, binary weights."""
     limits = {"bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127)}.get(problem.image_dtype)
-    if limits is None or facts.binary_places is None or problem.bias or not facts.real or mixes(problem, facts):
+    if limits is None or facts.binary_places is None or problem.bias or problem.bank > 1 or not facts.real or mixes(problem, facts):
         return False
     if problem.kernel_size[0] > BLOCK_ROWS or facts.abs_sum * 2.0**facts.binary_places * (limits[1] - limits[0]) > 65535:
         return False
@@ -146,6 +155,11 @@ def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float)
 def integral(problem: Problem, facts: KernelFacts) -> bool:
     """Whether every sum, before the bias, is an integer."""
     return problem.largest_integer is not None and facts.integer
+
+
+def biased(problem: Problem, facts: KernelFacts) -> int:
+    """Roundings of the bias."""
+    return 1 if problem.bias or facts.biases is not None else 0
 
 
 def mixes(problem: Problem, facts: KernelFacts) -> bool:

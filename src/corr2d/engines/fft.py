@@ -1,7 +1,8 @@
 """Correlation by scipy.fft: what the compiled transform (native/fft.hpp) does not take.
 
-Complex and channel-mixing kernels, and kernels too large for its tiles. A tile of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around
-(Oppenheim & Schafer, *Discrete-Time Signal Processing*, §8.7). The error is spread evenly
+Complex and channel-mixing kernels, and those too large for its tiles that are not to be taken in parts. A tile
+of L x L pixels yields (L - span) x (L - span) outputs free of wrap-around (Oppenheim & Schafer,
+*Discrete-Time Signal Processing*, §8.7). The error is spread evenly
 over a tile, about u sqrt(log2 L^2) sum|k| rms(x), well inside the contract's bound.
 """
 
@@ -18,11 +19,10 @@ from .._analysis import KernelFacts
 from .._boundary import Boundary, source_indices
 from .._cost import Machine
 from .._problem import Problem
+from .transform import too_far
 
 # Memory for tiles and spectra, of the 64 MB that a call may use beside its arrays.
 BUDGET = 40 << 20
-# Kernels that reach further are not for the compiled transform.
-LARGEST_COMPILED = 768
 # Integer results are rounded to integers; that is exact while the error is below one half.
 EXACT = 2.0**44
 
@@ -33,8 +33,10 @@ class FFT:
     engine = method = "fft"
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
-        if not (problem.channels or problem.complex_result or max(problem.span) >= LARGEST_COMPILED):
+        if not (problem.channels or problem.complex_result or too_far(problem, facts)):
             return "the compiled transform takes this"
+        if problem.bank > 1:
+            return "planes have kernels of their own"
         if not facts.finite:
             return "the kernel has weights that are not finite"
         if problem.out_dtype == "bfloat16":
@@ -138,6 +140,7 @@ class _Transform:
         self.problem = problem
         self.integral = _integral(problem, facts)
         self.abs_sum = facts.abs_sum if facts.integer else math.inf
+        self.biases = facts.biases
         self.item = _itemsize(problem, facts)
         self.complex = problem.complex_image or not facts.real
         double = self.item // (2 if self.complex else 1) == 8
@@ -229,7 +232,9 @@ class _Transform:
                 result = _ldexp(result, scale)
             if integral:
                 result = np.rint(result)
-            if p.bias:
+            if self.biases is not None:
+                result = result + self.biases[o]
+            elif p.bias:
                 result = result + (p.bias if self.complex or p.complex_result else p.bias.real)
             if poisoned is not None:
                 result = np.where(poisoned[oy:height:sy, ox:width:sx], np.nan, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -80,22 +81,25 @@ class Reference:
         return ""
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        return problem.outputs * (problem.taps + 4) / machine.reference_rate  # a list and a sum for each output
+        # A list and a sum for each output; and every pixel, wanted or not, becomes a Python number first.
+        padded = sum(n + before + after for n, (before, after) in zip(problem.size, problem.pads, strict=True))
+        return (problem.outputs * (problem.taps + 4) + problem.pixels + padded) / machine.reference_rate
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
-            weights = facts.weights if problem.channels else facts.weights[None, None]
-            kernel = weights.astype(object)
+            kernels = facts.weights.reshape((problem.bank, *(problem.channels or (1, 1)), *problem.kernel_size)).astype(object)
             if facts.integer and facts.real:
-                kernel = np.vectorize(int, otypes=[object])(kernel)
+                kernels = np.vectorize(int, otypes=[object])(kernels)
             rows, columns = padded_indices(problem)
             channels = image if problem.channels else image[..., None, :, :]
             results = out if problem.channels else out[..., None, :, :]
             fill = python_number(problem.fill)
             bias = python_number(problem.bias)
-            for plane in np.ndindex(*problem.lead):
+            biases = itertools.cycle([bias] * kernels.shape[1] if facts.biases is None else facts.biases.tolist())
+            for plane, kernel in zip(np.ndindex(*problem.lead), itertools.cycle(kernels)):
                 pixels = [as_numbers(channel) for channel in channels[plane]]
                 for o, per_input in enumerate(kernel):
+                    bias = next(biases)
                     parts = [
                         correlate(p, k.tolist(), rows, columns, problem.out_size, problem.stride, problem.dilation, fill)
                         for p, k in zip(pixels, per_input, strict=True)

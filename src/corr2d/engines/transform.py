@@ -1,21 +1,31 @@
-"""The compiled transform as a candidate: which tiles, and when its results are integers."""
+"""The compiled transform as a candidate: which tiles, which parts of large kernels, and when results are integers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
+
+import numpy as np
 
 from .._analysis import KernelFacts
 from .._cost import Machine
 from .._problem import Problem
 from .accuracy import EXACT_TRANSFORM, F32, F64, integral
-from .native import Recipe, _Native
+from .native import STREAM_BYTES, Recipe, _Native
 
 # Sides of a transform's tiles (native/fft.hpp).
 TILE_SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
+# Bytes of spectra, where planes have kernels of their own.
+SPECTRA = 24 << 20
 # Gathering a tile and writing its outputs, counted as further levels of its transform: for each
 # point (memory's part in it is large), and for each row.
 POINT_LEVELS, ROW_LEVELS = 8, 400
+# Kernels that reach as far are taken in parts, whose correlations add up. Each is one more rounding of the
+# sum, beside at most 19 of a transform (native/fft.hpp): more than these would not keep the accuracy.
+REACH, MOST_PARTS = 768, 12
+# Spectra of parts that are kept, in bytes; others are made for each call, and one at a time.
+KEPT_SPECTRA = 32 << 20
 
 
 def _dense_size(problem: Problem) -> tuple[int, int]:
@@ -51,6 +61,42 @@ def _best_tiles(
     return best[1:]
 
 
+@lru_cache(maxsize=512)
+def _best_parts(
+    dense: tuple[int, int], size: tuple[int, int], dilation: tuple[int, int], planes: int, double: bool, reach: int
+) -> tuple[float, tuple[int, int], tuple[int, int]] | None:
+    """Flop of all transforms, their tiles, and the rows and columns of the kernel's parts; None: too many are needed."""
+    choices = []
+    for taps, d in zip(size, dilation, strict=True):
+        fewest = -(-((taps - 1) * d + 1) // reach)
+        sides = sorted({-(-taps // parts) for parts in range(fewest, min(taps, fewest + 3) + 1)})
+        choices.append([n for n in sides if (n - 1) * d < reach])
+    best = None
+    for rows in choices[0]:
+        for columns in choices[1]:
+            parts = -(-size[0] // rows) * -(-size[1] // columns)
+            if parts > MOST_PARTS:
+                continue
+            flop, tile = _best_tiles(dense, ((rows - 1) * dilation[0], (columns - 1) * dilation[1]), planes, double)
+            if best is None or flop * parts < best[0]:
+                best = flop * parts, tile, (rows, columns)
+    return best
+
+
+def too_far(problem: Problem, facts: KernelFacts) -> str:
+    """Why a kernel reaches too far for the compiled transform, or nothing."""
+    if max(problem.span) < REACH:
+        return ""
+    reaches = f"the kernel reaches over {max(problem.span) + 1} pixels, "
+    if facts.weights.ndim != 2:
+        return reaches + "too far for the tiles of several kernels"
+    if facts.integer or problem.out_dtype not in ("float32", "float64"):
+        return reaches + "and parts of it would add up in the result, which is exact for integers only in one piece"
+    if _best_parts(_dense_size(problem), problem.kernel_size, problem.dilation, problem.planes, not problem.single, REACH) is None:
+        return reaches + "too far for its tiles"
+    return ""
+
+
 class Transform(_Native):
     """Overlap-save by fast Fourier transform, in tiles that stay in cache (native/fft.hpp)."""
 
@@ -65,14 +111,21 @@ class Transform(_Native):
             return "the kernel has weights that are not finite"
         if integral(problem, facts) and facts.abs_sum * problem.largest_integer > EXACT_TRANSFORM:
             return "integer sums may pass 2**44, beyond which rounding the transform is not exact"
-        if max(problem.span) >= TILE_SIDES[-1] * 3 // 4:
-            return f"the kernel reaches over {max(problem.span) + 1} pixels, too far for its tiles"
-        return ""
+        return too_far(problem, facts)
+
+    def _tiles(self, problem: Problem, facts: KernelFacts) -> tuple[float, tuple[int, int], tuple[int, int]]:
+        double = self._double(problem, facts)
+        if max(problem.span) < REACH:
+            return *_best_tiles(_dense_size(problem), problem.span, problem.planes, double), problem.kernel_size
+        return _best_parts(_dense_size(problem), problem.kernel_size, problem.dilation, problem.planes, double, REACH)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = self._double(problem, facts)
-        flop = _best_tiles(_dense_size(problem), problem.span, problem.planes, double)[0]
+        flop = self._tiles(problem, facts)[0]
         seconds = flop / machine.transform_rate * (2 if double else 1)
+        if problem.trained:  # kernels are transformed anew at every call, in double
+            tile = math.prod(self._tiles(problem, facts)[1])
+            seconds += problem.bank * 2.5 * tile * math.log2(tile) * 2 / machine.transform_rate
         if problem.channel_axis is not None:  # taken apart: every tile touches all channels' memory
             seconds += (problem.pixels + problem.outputs) / machine.strided_rate
         return seconds
@@ -93,10 +146,52 @@ class Transform(_Native):
         return not problem.single or facts.integer or self._places(problem, facts) is not None
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        tile = _best_tiles(_dense_size(problem), problem.span, problem.planes, self._double(problem, facts))[1]
+        _, tile, part = self._tiles(problem, facts)
         # Rounding back to multiples of 2**-places: always, for integer images; for float ones
         # with an integer kernel, in tiles that hold integers.
         places = self._places(problem, facts)
         rounding = 2 if places is not None else 1 if facts.integer else 0
         code = F64 if self._double(problem, facts) else F32
-        return self._runner(problem, facts, Recipe(code, transform=tile, rounding=rounding, places=places or 0))
+        recipe = Recipe(code, transform=tile, rounding=rounding, places=places or 0)
+        if part != problem.kernel_size:
+            return self._in_parts(problem, facts, recipe, part)
+        at_once = max(1, SPECTRA // (math.prod(tile) * (16 if code == F64 else 8)))
+        return self._runner(problem, facts, recipe) if problem.bank <= at_once else self._in_turn(problem, facts, recipe, at_once)
+
+    def _in_parts(self, problem: Problem, facts: KernelFacts, recipe: Recipe, part: tuple[int, int]):
+        """A kernel of several parts: the first one's correlation, to which the others' are added in their order."""
+        corners = [(i, j) for i in range(0, problem.kernel_size[0], part[0]) for j in range(0, problem.kernel_size[1], part[1])]
+
+        def filter_at(i: int, j: int):
+            weights = np.ascontiguousarray(facts.weights[i : i + part[0], j : j + part[1]])
+            # The part's first tap lies so much further into the image.
+            shifts = i * problem.dilation[0], j * problem.dilation[1]
+            pads = tuple((pad[0] - shift, pad[1]) for pad, shift in zip(problem.pads, shifts, strict=True))
+            bias = problem.bias if (i, j) == (0, 0) else 0j
+            piece = replace(problem, kernel_size=weights.shape, pads=pads, bias=bias)
+            biases = facts.biases if (i, j) == (0, 0) else None
+            return self._filter(piece, replace(facts, weights=weights, biases=biases), recipe)
+
+        spectrum = math.prod(recipe.transform) * (8 if recipe.accumulator == F32 else 16)
+        kept = [filter_at(*corner) for corner in corners] if len(corners) * spectrum <= KEPT_SPECTRA else None
+
+        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            for n, corner in enumerate(corners):
+                native = kept[n] if kept else filter_at(*corner)
+                native.run(image, out, problem.image_dtype == "bfloat16", False, threads, STREAM_BYTES, add=n > 0)
+
+        run.filter = None  # calls that are known come here too
+        return run
+
+    def _in_turn(self, problem: Problem, facts: KernelFacts, recipe: Recipe, at_once: int):
+        """So many kernels of a bank at a time that their spectra fit the memory; none is kept."""
+
+        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            per_kernel = 1 if facts.biases is None else len(facts.biases) // problem.bank
+            for a in range(0, problem.bank, at_once):
+                b = min(a + at_once, problem.bank)
+                biases = None if facts.biases is None else facts.biases[a * per_kernel : b * per_kernel]
+                part = replace(problem, bank=b - a), replace(facts, weights=facts.weights[a:b], biases=biases)
+                self._runner(*part, recipe)(image[..., a:b, :, :], out[..., a:b, :, :], threads)
+
+        return run

@@ -1,0 +1,408 @@
+"""Tensors with a history, on other devices, or in a compiler's hands: correlation as operators of PyTorch.
+
+Three operators are closed under differentiation, for the correlation is linear in the image and in
+the kernel: ``correlate(x, k)``; its adjoint with respect to the image, ``image_gradient(g, k)``; and
+with respect to the kernel, ``kernel_gradient(g, x)``. Each one's derivatives are the other two, so
+gradients of any order are planned correlations and lag sums again (`_adjoint`). They are real; a
+complex correlation is two or four of them.
+
+Loaded only by those who have imported PyTorch.
+"""
+
+# No `from __future__ import annotations`: torch.library reads an operator's schema from its annotations.
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import _arrays
+from ._adjoint import image_gradient, kernel_gradient
+from ._boundary import Boundary
+from ._errors import DTypeError, OptionError, ShapeError
+from ._plan import get_threads, make_plan, run_trained
+from ._problem import Problem, check_kernel_shape, image_axes, out_length, read_window, result_dtype
+from .engines import torch as device_engine
+
+
+class Geometry(NamedTuple):
+    """What of a problem is integers, as an operator's argument."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    stride_y: int
+    stride_x: int
+    dilation_y: int
+    dilation_x: int
+    boundary: int
+    groups: int
+
+    @classmethod
+    def of(cls, pads: Any, boundary: Boundary, stride: Any, dilation: Any, groups: int = 1) -> "Geometry":
+        """From `read_window`'s answers."""
+        return cls(*pads[0], *pads[1], *stride, *dilation, int(boundary), groups)
+
+    def out_size(self, height: Any, width: Any, kernel_size: Sequence[int]) -> tuple[Any, Any]:
+        """Rows and columns of the result; the image's may be symbolic."""
+        hint = "padding='same' or a smaller kernel"
+        return (
+            out_length(height, kernel_size[0], self[:2], self.stride_y, self.dilation_y, "rows", False, hint),
+            out_length(width, kernel_size[1], self[2:4], self.stride_x, self.dilation_x, "columns", False, hint),
+        )
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """NumPy's and this package's name of a dtype."""
+    return str(dtype).removeprefix("torch.")
+
+
+@lru_cache(maxsize=1024)
+def _problem(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype, relaxed, trained, device) -> Problem:
+    g = geometry
+    lead, channels, bank = shape[:-2], None, 1
+    if len(weight_shape) == 4:
+        outputs, inputs = weight_shape[0] // g.groups, weight_shape[1]
+        if outputs > 1 or inputs > 1:
+            channels, lead = (outputs, inputs), shape[:-3] + ((g.groups,) if g.groups > 1 else ())
+        bank = g.groups
+    kernel_size = tuple(weight_shape[-2:])
+    return Problem(
+        lead + (channels[1:] if channels else ()) + shape[-2:], lead, shape[-2:], kernel_size, channels, None, ((g.top, g.bottom), (g.left, g.right)),
+        Boundary(g.boundary), complex(fill), (g.stride_y, g.stride_x), (g.dilation_y, g.dilation_x), complex(offset), image_dtype, out_dtype,
+        g.out_size(*shape[-2:], kernel_size), bank=bank, trained=trained, relaxed=relaxed, device=device,
+    )  # fmt: skip
+
+
+def _problem_for(image: Tensor, weight_shape: Sequence[int], geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype, relaxed: bool, trained: bool) -> Problem:
+    return _problem(
+        tuple(image.shape), name_of(image.dtype), tuple(weight_shape), Geometry(*geometry), fill, offset, name_of(dtype), relaxed, trained,
+        str(image.device),
+    )  # fmt: skip
+
+
+def _empty(like: Tensor, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
+    """A new tensor whose channels lie where those of `like` do: between the pixels, or as planes."""
+    n = like.dim()
+    if n >= 3 and like.shape[-3] > 1 and like.stride(-3) == 1 and like.stride(-1) == like.shape[-3]:
+        order = [*range(n - 3), n - 2, n - 1, n - 3]
+        moved = torch.empty([shape[axis] for axis in order], dtype=dtype, device=like.device)
+        return moved.permute([*range(n - 3), n - 1, n - 3, n - 2])
+    return torch.empty(shape, dtype=dtype, device=like.device)
+
+
+def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
+    """The samples as engines take them: (*lead, [channels,] rows, columns), NumPy's on the CPU."""
+    array = tensor.detach()
+    if p.device == "cpu":
+        array = (array.view(torch.uint16) if array.dtype == torch.bfloat16 else array).numpy()
+    if p.bank == 1:  # as it is
+        return array
+    return array.reshape(p.lead + ((p.channels[channels],) if p.channels else ()) + tuple(array.shape[-2:]))
+
+
+def _weights(weight: Tensor, p: Problem) -> np.ndarray:
+    """float64, a bank's axis first; (kh, kw) alone where every plane has the same."""
+    array = weight.detach().to("cpu", torch.float64).contiguous().numpy()
+    return array.reshape(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
+
+
+def _run(p: Problem, weights: np.ndarray, biases: np.ndarray | None, image: Any, out: Any, method: str, threads: int) -> None:
+    if p.trained:
+        run_trained(p, weights, biases, method, threads or None, image, out)
+    else:
+        make_plan(p, weights, method, threads or None).compute(image, out)
+
+
+# -------------------------------------------------------------------------------------------------
+# the operators
+
+
+def forward(
+    image: Tensor, weight: Tensor, bias: Tensor | None, geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype,
+    method: str, threads: int, relaxed: bool, trained: bool,
+) -> Tensor:  # fmt: skip
+    """``correlate``, as it runs."""
+    p = _problem_for(image, weight.shape, geometry, fill, offset, dtype, relaxed, trained)
+    out = _empty(image, _out_shape(image, weight, geometry), dtype)
+    biases = None if bias is None else bias.detach().to("cpu", torch.float64).contiguous().numpy()
+    if p.outputs:
+        _run(p, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
+    return out
+
+
+@torch.library.custom_op("corr2d::correlate", mutates_args=())
+def correlate_op(
+    image: Tensor, weight: Tensor, bias: Tensor | None, geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype,
+    method: str, threads: int, relaxed: bool, trained: bool,
+) -> Tensor:  # fmt: skip
+    """Correlate a real image (..., H, W) or (..., I, H, W) with a real kernel (kh, kw) or (O, I / groups, kh, kw)."""
+    return forward(image, weight, bias, geometry, fill, offset, dtype, method, threads, relaxed, trained)
+
+
+@correlate_op.register_fake
+def _(image, weight, bias, geometry, fill, offset, dtype, method, threads, relaxed, trained):
+    return _empty(image, _out_shape(image, weight, geometry), dtype)
+
+
+def _out_shape(image: Tensor, weight: Tensor, geometry: Sequence[int]) -> list[Any]:
+    size = Geometry(*geometry).out_size(*image.shape[-2:], weight.shape[-2:])
+    return [*image.shape[:-3], weight.shape[0], *size] if weight.dim() == 4 else [*image.shape[:-2], *size]
+
+
+@torch.library.custom_op("corr2d::image_gradient", mutates_args=())
+def image_gradient_op(
+    gradient: Tensor, weight: Tensor, shape: Sequence[int], geometry: Sequence[int], dtype: torch.dtype, threads: int, relaxed: bool,
+    trained: bool,
+) -> Tensor:  # fmt: skip
+    """The adjoint of ``correlate`` with respect to its image, of the given shape."""
+    p = _problem(tuple(shape), name_of(dtype), tuple(weight.shape), Geometry(*geometry), 0.0, 0.0, name_of(gradient.dtype), relaxed, trained, str(gradient.device))
+    if p.device != "cpu":
+        return device_engine.image_gradient(torch, p, weight, gradient, dtype).reshape(shape)
+    halves = dtype in (torch.float16, torch.bfloat16)
+    wide = torch.float32 if halves and p.pads_used and p.boundary is not Boundary.CONSTANT else dtype  # what is added to
+    out = _empty(gradient, shape, wide)
+    if not out.numel():
+        return out.to(dtype)
+    swapped = p.channels[::-1] if p.channels else None
+
+    def correlate(seen, taps, pads, dilation, part):
+        part_problem = Problem(
+            seen.shape, p.lead, seen.shape[-2:], taps.shape[-2:], swapped, None, pads, Boundary.CONSTANT, 0j, (1, 1), dilation, 0j,
+            name_of(gradient.dtype), name_of(wide), part.shape[-2:], bank=p.bank, trained=p.trained, relaxed=p.relaxed,
+        )  # fmt: skip
+        _run(part_problem, np.ascontiguousarray(taps), None, seen, part, "auto", threads)
+
+    image_gradient(p, _weights(weight, p), _canonical(gradient, p, 0), correlate, _canonical(out, p, 1))
+    return out if wide == dtype else out.to(dtype)
+
+
+@image_gradient_op.register_fake
+def _(gradient, weight, shape, geometry, dtype, threads, relaxed, trained):
+    return _empty(gradient, shape, dtype)
+
+
+@torch.library.custom_op("corr2d::kernel_gradient", mutates_args=())
+def kernel_gradient_op(
+    gradient: Tensor, image: Tensor, shape: Sequence[int], geometry: Sequence[int], fill: float, dtype: torch.dtype, threads: int
+) -> Tensor:
+    """The adjoint of ``correlate`` with respect to its kernel, of the given shape."""
+    p = _problem_for(image, shape, geometry, fill, 0.0, gradient.dtype, True, True)
+    if not gradient.numel():
+        return torch.zeros(shape, dtype=dtype, device=image.device)
+    if p.device != "cpu" or device_engine.sums_lags_faster(p):
+        with device_engine.settings(torch, threads or get_threads()):
+            return device_engine.kernel_gradient(torch, p, image, gradient).reshape(shape).to(dtype)
+    image, gradient = (t.float() if t.dtype == torch.bfloat16 else t for t in (image, gradient))
+    sums = np.empty(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
+    kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, threads or get_threads())
+    return torch.from_numpy(sums).reshape(tuple(shape)).to(dtype)
+
+
+@kernel_gradient_op.register_fake
+def _(gradient, image, shape, geometry, fill, dtype, threads):
+    return image.new_empty(shape, dtype=dtype)
+
+
+# -------------------------------------------------------------------------------------------------
+# derivatives: <g, correlate(x, k)> is linear in each of the three
+
+
+def _keep_correlate(ctx, inputs, output):
+    image, weight, bias, geometry, fill, _, _, _, threads, relaxed, trained = inputs
+    ctx.save_for_backward(image, weight)
+    ctx.bias_dtype = None if bias is None else bias.dtype
+    ctx.rest = geometry, fill, threads, relaxed, trained
+
+
+def _derive_correlate(ctx, g):
+    image, weight = ctx.saved_tensors
+    geometry, fill, threads, relaxed, trained = ctx.rest
+    needed = ctx.needs_input_grad
+    for_image = image_gradient_op(g, weight, image.shape, geometry, image.dtype, threads, relaxed, trained) if needed[0] else None
+    for_weight = kernel_gradient_op(g, image, weight.shape, geometry, fill, weight.dtype, threads) if needed[1] else None
+    for_bias = None
+    if needed[2]:
+        axes = [axis for axis in range(g.dim()) if axis != g.dim() - 3 or weight.dim() == 2]
+        for_bias = g.sum(axes, dtype=torch.promote_types(g.dtype, torch.float32)).reshape(-1).to(ctx.bias_dtype)
+    return for_image, for_weight, for_bias, *[None] * 8
+
+
+correlate_op.register_autograd(_derive_correlate, setup_context=_keep_correlate)
+
+
+def _keep_image_gradient(ctx, inputs, output):
+    gradient, weight, _, geometry, _, threads, relaxed, trained = inputs
+    ctx.save_for_backward(gradient, weight)
+    ctx.rest = geometry, threads, relaxed, trained
+
+
+def _derive_image_gradient(ctx, v):
+    gradient, weight = ctx.saved_tensors
+    geometry, threads, relaxed, trained = ctx.rest
+    needed = ctx.needs_input_grad
+    for_gradient = correlate_op(v, weight, None, geometry, 0.0, 0.0, gradient.dtype, "auto", threads, relaxed, trained) if needed[0] else None
+    for_weight = kernel_gradient_op(gradient, v, weight.shape, geometry, 0.0, weight.dtype, threads) if needed[1] else None
+    return for_gradient, for_weight, *[None] * 6
+
+
+image_gradient_op.register_autograd(_derive_image_gradient, setup_context=_keep_image_gradient)
+
+
+def _keep_kernel_gradient(ctx, inputs, output):
+    gradient, image, _, geometry, fill, _, threads = inputs
+    ctx.save_for_backward(gradient, image)
+    ctx.rest = geometry, fill, threads
+
+
+def _derive_kernel_gradient(ctx, v):
+    gradient, image = ctx.saved_tensors
+    geometry, fill, threads = ctx.rest
+    needed = ctx.needs_input_grad
+    for_gradient = correlate_op(image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
+    for_image = image_gradient_op(gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
+    return for_gradient, for_image, *[None] * 5
+
+
+kernel_gradient_op.register_autograd(_derive_kernel_gradient, setup_context=_keep_kernel_gradient)
+
+
+# -------------------------------------------------------------------------------------------------
+# vmap: a batch is one more leading axis; where kernels differ, one after the other
+
+
+def _one_by_one(op, info, in_dims, args):
+    def at(i):
+        return [a.select(d, i) if d is not None else a for a, d in zip(args, in_dims, strict=True)]
+
+    return torch.stack([op(*at(i)) for i in range(info.batch_size)]), 0
+
+
+@correlate_op.register_vmap
+def _(info, in_dims, *args):
+    if any(d is not None for d in in_dims[1:]):
+        return _one_by_one(correlate_op, info, in_dims, args)
+    return correlate_op(args[0].movedim(in_dims[0], 0), *args[1:]), 0
+
+
+@image_gradient_op.register_vmap
+def _(info, in_dims, *args):
+    if in_dims[1] is not None:
+        return _one_by_one(image_gradient_op, info, in_dims, args)
+    gradient, weight, shape, *rest = args
+    return image_gradient_op(gradient.movedim(in_dims[0], 0), weight, [info.batch_size, *shape], *rest), 0
+
+
+@kernel_gradient_op.register_vmap
+def _(info, in_dims, *args):
+    return _one_by_one(kernel_gradient_op, info, in_dims, args)
+
+
+# -------------------------------------------------------------------------------------------------
+# a layer's call, and corr2d.corr2d on such tensors
+
+
+def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int], dtype: torch.dtype) -> Tensor:
+    """`corr2d.nn.Conv2D` on a checked image."""
+    image = image.to(torch.uint8) if image.dtype == torch.bool else image
+    run = correlate_op if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled() else forward
+    return run(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+
+
+def needed(image: Any, kernel: Any) -> bool:
+    """Whether this call, whose image is a tensor, is for the operators above: all but plain tensors of the CPU."""
+    if torch.compiler.is_compiling() or type(image) not in (Tensor, torch.nn.Parameter) or image.device.type != "cpu":
+        return True
+    if torch._C._are_functorch_transforms_active():
+        return True
+    tensors = (image, kernel) if isinstance(kernel, Tensor) else (image,)
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def correlate(image: Tensor, kernel: Any, out: Any, words: tuple[Any, ...]) -> Tensor:
+    """`corr2d.corr2d` with the words of a call, differentiable."""
+    turned, padding, boundary, fill, anchor, stride, dilation, channel_axis, dtype, method, threads = words
+    kernel, kernel_anchor, offset = _kernel(kernel, image)
+    check_kernel_shape(tuple(kernel.shape), kernel.numel() == 0)
+    image_dtype = _arrays.tensor_dtype_name(image, "image")
+    _arrays.tensor_dtype_name(kernel, "kernel")
+    if kernel.device != image.device:
+        raise DTypeError(f"the image is on device {image.device} and the kernel on {kernel.device}; use kernel.to({str(image.device)!r})")
+    if turned:
+        kernel = kernel.flip((-2, -1))
+        kernel_anchor = None if kernel_anchor is None else tuple(k - 1 - a for k, a in zip(kernel.shape[-2:], kernel_anchor, strict=True))
+    elif kernel.is_complex():
+        kernel = kernel.conj()
+    size = tuple(kernel.shape[-2:])
+    pads, boundary, fill, stride, dilation = read_window(size, kernel_anchor, padding, boundary, fill, anchor, stride, dilation, turned)
+    _, _, axis = image_axes(tuple(image.shape), tuple(kernel.shape[:2]) if kernel.dim() == 4 else None, channel_axis)
+    image = image if axis is None else image.movedim(axis, -3)
+    offset = complex(offset)
+    wanted = getattr(torch, result_dtype(image_dtype, _arrays.default_float(torch), kernel.is_complex() or offset.imag != 0, fill, dtype))
+    if image.dtype == torch.bool:
+        image = image.to(torch.uint8)
+    history = torch.is_grad_enabled() and (image.requires_grad or kernel.requires_grad)
+    if history and not (wanted.is_floating_point or wanted.is_complex):
+        raise DTypeError(f"dtype={name_of(wanted)!r} rounds, and rounding has no gradient; leave dtype out, or call under torch.no_grad()")
+    geometry = list(Geometry.of(pads, boundary, stride, dilation))
+    # Structure is looked for in kernels that stay; and in all where integers have to be exact.
+    trained = image.is_floating_point() and kernel.requires_grad
+    result = _complex_parts(image, kernel, geometry, fill, offset, wanted, method, _threads(threads), trained)
+    result = result if axis is None else result.movedim(-3, axis)
+    return result if out is None else _into(out, result, history)
+
+
+def _complex_parts(image, kernel, geometry, fill, offset, wanted, method, threads, trained) -> Tensor:
+    part = {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(wanted, wanted)
+
+    def real(x, k, fill, offset):
+        return correlate_op(x, k, None, geometry, float(fill), float(offset), part, method, threads, False, trained)
+
+    if not wanted.is_complex:
+        return real(image, kernel, fill.real, offset.real)
+    fill = fill if image.is_complex() else complex(fill.real)
+    x, fills = ((image.real, image.imag), (fill.real, fill.imag)) if image.is_complex() else ((image,), (fill.real,))
+    k = (kernel.real, kernel.imag) if kernel.is_complex() else (kernel,)
+    of = [[real(a, b, f, offset.real if i + j == 0 else offset.imag if i + j == 1 and (i or len(x) == 1) else 0.0) for j, b in enumerate(k)]
+          for i, (a, f) in enumerate(zip(x, fills, strict=True))]  # fmt: skip
+    if len(x) == 2 and len(k) == 2:
+        return torch.complex(of[0][0] - of[1][1], of[0][1] + of[1][0])
+    if len(x) == 1 and len(k) == 1:
+        return torch.complex(of[0][0], torch.full_like(of[0][0], offset.imag))
+    return torch.complex(of[0][0], of[1][0] if len(x) == 2 else of[0][1])
+
+
+def _kernel(kernel: Any, image: Tensor) -> tuple[Tensor, Any, complex]:
+    """(weights as a tensor, anchor, bias)."""
+    anchor, bias = None, 0.0
+    if hasattr(kernel, "weights") and hasattr(kernel, "bias"):  # corr2d.Kernel
+        anchor, bias, kernel = kernel.anchor, kernel.bias, kernel.weights
+    if not isinstance(kernel, Tensor):
+        data = _arrays.take(kernel, "kernel").data
+        wide = np.complex128 if data.dtype.kind == "c" else np.float64
+        kernel = torch.from_numpy(np.array(data, dtype=wide, order="C")).to(image.device)
+    return kernel, anchor, bias
+
+
+def _threads(threads: Any) -> int:
+    from ._problem import _count
+
+    return 0 if threads is None else _count("threads", threads, 1)
+
+
+def _into(out: Any, result: Tensor, history: bool) -> Tensor:
+    if history:
+        raise OptionError("out= was given and the result has a gradient to carry; leave out out=, or call under torch.no_grad()")
+    if not isinstance(out, Tensor):
+        raise DTypeError(f"out is {type(out).__name__} and the image is a tensor; use the same kind of array for both")
+    if out.shape != result.shape:
+        raise ShapeError(f"out has shape {tuple(out.shape)} and the result has shape {tuple(result.shape)}")
+    if out.dtype != result.dtype:
+        raise DTypeError(f"out has dtype {name_of(out.dtype)} and the result is {name_of(result.dtype)}; pass dtype={name_of(out.dtype)!r}")
+    if out.device != result.device:
+        raise DTypeError(f"out is on device {out.device} and the image on {result.device}; use torch.empty_like(..., device=image.device)")
+    return out.copy_(result)

@@ -1,0 +1,190 @@
+"""`Conv2D`: the layer of the chapter, and one that stands where ``torch.nn.Conv2d`` stands.
+
+Forward and both gradients run on this package's engines. Needs PyTorch:
+``pip install "corr2d[torch]"``.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ._errors import DTypeError, MissingExtraError, OptionError, ShapeError
+
+try:
+    import torch
+except ImportError:
+    raise MissingExtraError('corr2d.nn needs PyTorch: pip install "corr2d[torch]"') from None
+
+from . import _torch
+from ._boundary import parse_boundary
+
+__all__ = ["Conv2D"]
+
+_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap", "symmetric": "symmetric"}
+
+
+class Conv2D(torch.nn.Conv2d):
+    """A layer that correlates with weights it learns.
+
+    ``Conv2D((1, 2))`` is the chapter's: one channel, images (H, W), ``weight`` of shape (1, 2)
+    drawn from [0, 1), ``bias`` (1,) zero. ``Conv2D(3, 16, 5)`` is ``torch.nn.Conv2d(3, 16, 5)``:
+    the same arguments, parameters, initialisation (from the same random numbers) and ``state_dict``,
+    so that either loads the other's.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Of images (N, C, H, W) or (C, H, W). In the chapter's form the first argument is
+        `kernel_size`, and there is no second; batches may lead: (..., H, W).
+    kernel_size, stride, dilation : int or (int, int)
+    padding : int, (py, px), "same" or "valid"
+        Pixels on each side; "same" gives ceil(H / stride) rows, the smaller half of its pixels first.
+    groups : int
+        Channels are split into so many groups that do not mix; `in_channels` of them make a
+        depthwise layer, whose kernels all run in one call.
+    bias : bool
+    padding_mode : {"zeros", "reflect", "replicate", "circular", "symmetric"}
+        PyTorch's words, and "symmetric": reflected with the edge repeated. Pads may be wider than the image.
+    device, dtype
+        Of the parameters.
+
+    Notes
+    -----
+    The result has the input's dtype (half precision is summed in float32), or the autocast's where
+    that is on; integer images give the weights' dtype. Memory format and device are the input's.
+
+    Raises
+    ------
+    OptionError, ShapeError, DTypeError
+        At construction for arguments that cannot work, in a call for such images.
+
+    Examples
+    --------
+    >>> import torch, corr2d
+    >>> edge = corr2d.nn.Conv2D((1, 2))
+    >>> edge.load_state_dict({"weight": torch.tensor([[1.0, -1.0]]), "bias": torch.zeros(1)})
+    <All keys matched successfully>
+    >>> edge(torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    tensor([[ 0., -1.,  0.]], grad_fn=<...>)
+    >>> corr2d.nn.Conv2D(3, 16, 5, padding="same")(torch.zeros(8, 3, 32, 32)).shape
+    torch.Size([8, 16, 32, 32])
+    """
+
+    def __init__(
+        self,
+        in_channels: Any = None,
+        out_channels: int | None = None,
+        kernel_size: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        plain = out_channels is None
+        if plain:
+            if (in_channels is None) == (kernel_size is None):
+                raise OptionError(
+                    "Conv2D takes a kernel_size alone, as Conv2D((1, 2)), or in_channels, out_channels and kernel_size, as Conv2D(3, 16, 5); "
+                    f"got in_channels={in_channels!r}, out_channels={out_channels!r}, kernel_size={kernel_size!r}"
+                )
+            in_channels, out_channels, kernel_size = 1, 1, in_channels if kernel_size is None else kernel_size
+        if kernel_size is None:
+            raise OptionError(f"Conv2D({in_channels!r}, {out_channels!r}) lacks kernel_size; e.g. kernel_size=3")
+        in_channels, out_channels, groups = (_at_least_one(n, v) for n, v in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)))
+        if in_channels % groups or out_channels % groups:
+            raise OptionError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+        kernel_size, stride, dilation = (_pair(n, v, 1) for n, v in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)))
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise OptionError(f"padding={padding!r}: use 'same', 'valid', an integer or a pair (py, px)")
+        else:
+            padding = _pair("padding", padding, 0)
+        if not isinstance(padding_mode, str) or padding_mode not in _MODES:
+            raise OptionError(f"padding_mode={padding_mode!r}: use one of {', '.join(map(repr, _MODES))}")
+        if not isinstance(dtype, torch.dtype | None) or dtype is not None and not dtype.is_floating_point:
+            raise DTypeError(f"dtype={dtype}: weights that learn are floats; use torch.float32, float64, float16 or bfloat16")
+        self.plain = plain
+        # PyTorch's constructor knows neither "symmetric" nor strides beside "same".
+        super().__init__(in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, "zeros", device, dtype)
+        self.padding, self.padding_mode = padding, padding_mode
+        if plain:
+            self.weight = torch.nn.Parameter(self.weight.detach()[0, 0])
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew: ``torch.nn.Conv2d``'s way, or the chapter's, uniform in [0, 1) and zero."""
+        if self.weight.dim() == 4:
+            super().reset_parameters()
+            return
+        with torch.no_grad():
+            self.weight.uniform_()
+            if self.bias is not None:
+                self.bias.zero_()
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Correlate, and add the bias."""
+        self._check(input)
+        if input.is_floating_point() and torch.is_autocast_enabled(input.device.type):
+            input = input.to(torch.get_autocast_dtype(input.device.type))
+        dtype = input.dtype if input.is_floating_point() else self.weight.dtype
+        return _torch.layer(input, self.weight, self.bias, self._geometry(), dtype)
+
+    def _geometry(self) -> list[int]:
+        padding, boundary = self.padding, parse_boundary(_MODES[self.padding_mode])
+        if padding == "same":
+            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            pads = tuple((span // 2, span - span // 2) for span in spans)
+        else:
+            pads = ((0, 0), (0, 0)) if padding == "valid" else tuple((p, p) for p in padding)
+        return list(_torch.Geometry.of(pads, boundary, self.stride, self.dilation, self.groups))
+
+    def _check(self, image: Any) -> None:
+        if not isinstance(image, torch.Tensor):
+            raise DTypeError(f"the layer takes tensors and got {type(image).__name__}; use torch.as_tensor(image)")
+        shape = tuple(image.shape)
+        if self.plain:
+            if len(shape) < 2:
+                raise ShapeError(f"the layer takes images (H, W), batches leading, and got shape {shape}")
+        elif len(shape) not in (3, 4) or shape[-3] != self.in_channels:
+            raise ShapeError(
+                f"the layer takes images (N, {self.in_channels}, H, W) or ({self.in_channels}, H, W) and got shape {shape}"
+                + ("; use image[None] for a channel axis" if len(shape) == 2 and self.in_channels == 1 else "")
+            )
+        if image.is_complex():
+            raise DTypeError(f"the layer's weights are real and the image is {image.dtype}; use corr2d.corr2d, or image.real and image.imag")
+        if image.device != self.weight.device:
+            raise DTypeError(f"the image is on device {image.device} and the layer on {self.weight.device}; use layer.to({str(image.device)!r})")
+        if 0 in shape[-2:] and self.padding_mode != "zeros" and self.padding not in ("valid", (0, 0)):
+            raise ShapeError(f"the image has shape {shape}, so there is no pixel for padding_mode={self.padding_mode!r} to extend")
+
+    def extra_repr(self) -> str:
+        """As ``torch.nn.Conv2d`` shows itself, without channels in the chapter's form."""
+        text = super().extra_repr()
+        return text.removeprefix("1, 1, ") if self.plain else text
+
+
+def _at_least_one(name: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise OptionError(f"{name}={value!r} is {type(value).__name__}; use an integer") from None
+    if number < 1 or isinstance(value, bool):
+        raise OptionError(f"{name}={value!r}: it must be an integer of 1 or more")
+    return number
+
+
+def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
+    pair = tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else (value, value)
+    try:
+        pair = tuple(operator.index(n) for n in pair)
+    except TypeError:
+        raise OptionError(f"{name}={value!r}: use an integer or a pair of integers") from None
+    if len(pair) != 2 or min(pair) < least:
+        raise OptionError(f"{name}={value!r}: use an integer of {least} or more, or a pair (y, x) of such")
+    return pair
+

@@ -1,0 +1,60 @@
+// Elements in one line, and the few icons there are.
+
+/**
+ * An element with properties, listeners (on…), attributes and children.
+ * @param {string} tag "tag.class.class"
+ * @param {Record<string, any>} [given]
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {any}
+ */
+export function h(tag, given = {}, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElement(name);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "value" || key === "checked" || key === "disabled" || key === "selected") element[key] = value;
+    else element.setAttribute(key === "testid" ? "data-testid" : key, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** A labelled control. @param {string} text @param {HTMLElement} control */
+export const field = (text, control) => h("label.field", {}, h("span", {}, text), control);
+
+/** A <select> of values and words. @param {[string, string][]} choices @param {Record<string, any>} given */
+export const select = (choices, given = {}) =>
+  h("select", given, ...choices.map(([value, word]) => h("option", { value }, word)));
+
+/** Call at most once a frame, with the last arguments. @param {(...args: any[]) => void} work */
+export function eachFrame(work) {
+  let waiting = false;
+  /** @type {any[]} */ let last = [];
+  return (/** @type {any[]} */ ...args) => {
+    last = args;
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      work(...last);
+    });
+  };
+}
+
+/** Call when nothing has happened for a while. @param {number} milliseconds @param {(...args: any[]) => void} work */
+export function afterPause(milliseconds, work) {
+  let timer = 0;
+  return (/** @type {any[]} */ ...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...args), milliseconds);
+  };
+}
+
+/** Hand a file to the browser's downloads. @param {string} name @param {Blob} blob */
+export function save(name, blob) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,278 @@
+"""corr2d.nn.Conv2D: in nn.Conv2d's place, in the chapter's, and what is said where it cannot stand."""
+
+import copy
+import io
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+
+import corr2d
+from machine import run_python
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+
+def both(*args, seed=1, **options):
+    """PyTorch's layer and ours from the same random numbers."""
+    layers = []
+    for kind in (nn.Conv2d, corr2d.nn.Conv2D):
+        torch.manual_seed(seed)
+        layers.append(kind(*args, **options))
+    return layers
+
+
+ARGUMENTS = [
+    ((1, 1, 3), {}), ((1, 4, (2, 3)), dict(padding=(2, 1), bias=False)), ((3, 5, 3), dict(padding="same", dilation=(1, 2))),
+    ((4, 4, 5), dict(groups=4, padding=2, stride=(2, 1))), ((4, 8, 3), dict(groups=4, padding=1, padding_mode="circular")),
+    ((4, 6, (4, 1)), dict(groups=2, stride=2, padding=(3, 0), padding_mode="reflect")), ((2, 3, 3), dict(padding="valid", dilation=2, stride=3)),
+    ((3, 3, 7), dict(groups=3, padding="same", padding_mode="replicate")), ((2, 2, 19), dict(groups=2, padding=9)),
+]  # fmt: skip
+LAYOUTS = {
+    "batch": lambda x: x, "unbatched": lambda x: x[0], "channels_last": lambda x: x.to(memory_format=torch.channels_last),
+    "strided": lambda x: torch.stack((x, x), -1).flatten(-2)[..., ::2], "empty": lambda x: x[:0],
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize(("args", "options"), ARGUMENTS, ids=str)
+def test_in_the_place_of_nn_conv2d(args, options, dtype):
+    """Output and all three gradients are those of nn.Conv2d, in every layout."""
+    theirs, ours = both(*args, **options, dtype=dtype)
+    room = {torch.float64: 1e-12, torch.float32: 2e-5, torch.bfloat16: 4e-2, torch.float16: 6e-3}[dtype]
+    for name, layout in LAYOUTS.items():
+        x = layout(torch.randn(2, args[0], 23, 22, generator=torch.Generator().manual_seed(2)).to(dtype))
+        results = []
+        for layer in (theirs, ours):
+            layer.zero_grad()
+            leaf = x.detach().requires_grad_()
+            y = layer(leaf)
+            assert y.dtype == dtype
+            y.square().sum().backward()
+            results.append((y.detach(), leaf.grad, *(p.grad for p in layer.parameters())))
+        for a, b in zip(*results, strict=True):
+            scale = max(1.0, float(a.double().abs().max())) if a.numel() else 1.0
+            torch.testing.assert_close(b.double() / scale, a.double() / scale, rtol=0, atol=room, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize(("args", "options"), ARGUMENTS, ids=str)
+def test_state_passes_in_both_directions(args, options):
+    """Same initialisation, same names and shapes, either loads the other's; it prints alike."""
+    theirs, ours = both(*args, **options)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert repr(ours) == repr(theirs).replace("Conv2d", "Conv2D", 1)
+    with torch.no_grad():
+        for p in ours.parameters():
+            p.add_(1)
+    theirs.load_state_dict(ours.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    assert torch.equal(theirs.weight, ours.weight)
+    assert isinstance(ours, nn.Conv2d)  # what looks for such layers finds it
+
+
+def test_symmetric_padding_and_wide_pads():
+    """What nn.Conv2d lacks: the fifth boundary, pads wider than the image, "same" with strides."""
+    layer = corr2d.nn.Conv2D(1, 1, 3, padding=7, padding_mode="symmetric", bias=False)
+    x = torch.randn(1, 1, 4, 5)
+    k = layer.weight.detach()[0, 0]
+    torch.testing.assert_close(layer(x)[0, 0], corr2d.corr2d(x[0, 0], k, padding=7, boundary="symmetric"))
+    assert "padding_mode=symmetric" in repr(layer)
+    assert corr2d.nn.Conv2D(1, 1, 4, stride=2, padding="same")(x).shape == (1, 1, 2, 3)
+
+
+def test_copies_and_pickles():
+    """deepcopy, pickle and torch.save keep the layer whole; a new draw changes it."""
+    for layer in (corr2d.nn.Conv2D(2, 3, 3, padding_mode="symmetric", padding=1), corr2d.nn.Conv2D((1, 2))):
+        x = torch.randn(2, 8, 9) if layer.weight.dim() == 4 else torch.randn(8, 9)
+        buffer = io.BytesIO()
+        torch.save(layer, buffer)
+        buffer.seek(0)
+        for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), torch.load(buffer, weights_only=False)):
+            assert torch.equal(other(x), layer(x))
+            assert repr(other) == repr(layer)
+        before = layer.weight.detach().clone()
+        layer.reset_parameters()
+        assert not torch.equal(layer.weight, before)
+
+
+# -------------------------------------------------------------------------------------------------
+# the chapter
+
+
+def test_the_chapters_layer():
+    """Conv2D((1, 2)): weight in [0, 1), bias zero, a state_dict as printed, 2-D images."""
+    layer = corr2d.nn.Conv2D((1, 2))
+    assert list(layer.state_dict()) == ["weight", "bias"]
+    assert layer.weight.shape == (1, 2)
+    assert ((layer.weight >= 0) & (layer.weight < 1)).all()
+    assert layer.bias.tolist() == [0.0]
+    torch.manual_seed(3)
+    drawn = corr2d.nn.Conv2D((5, 40)).weight
+    assert 0.4 < drawn.mean() < 0.6
+    X = torch.ones(6, 8)
+    X[:, 2:6] = 0
+    assert layer(X).shape == (6, 7)
+    torch.testing.assert_close(layer(X), corr2d.corr2d(X, layer.weight) + layer.bias)
+    assert layer(X[None].repeat(3, 1, 1)).shape == (3, 6, 7)
+    assert layer(X.int()).dtype == torch.float32
+    assert corr2d.nn.Conv2D(3).weight.shape == (3, 3)
+    assert corr2d.nn.Conv2D(kernel_size=(1, 2), bias=False).bias is None
+
+
+def test_the_chapters_training_loop():
+    """The notebook's cell, unchanged but for the class: the losses that it printed come out, for its first weights."""
+    from corr2d import corr2d as correlate
+    from corr2d.nn import Conv2D
+
+    X = torch.ones(6, 8)
+    X[:, 2:6] = 0
+    k = torch.tensor([[1, -1]])
+    Y = correlate(X, k)
+    self_conv2d = Conv2D((1, 2))
+    losses = []
+    for _ in range(10):
+        Y_hat = self_conv2d(X)
+        l = (Y_hat - Y) ** 2
+        self_conv2d.zero_grad()
+        l.sum().backward()
+        self_conv2d.weight.data[:] -= 3e-2 * self_conv2d.weight.grad
+        losses.append(float(l.sum()))
+    assert losses[-1] < 0.05 * losses[0]
+    assert (self_conv2d.weight - torch.tensor([[1.0, -1.0]])).abs().max() < 0.5
+    for _ in range(100):
+        l = (self_conv2d(X) - Y) ** 2
+        self_conv2d.zero_grad()
+        l.sum().backward()
+        self_conv2d.weight.data[:] -= 3e-2 * self_conv2d.weight.grad
+    torch.testing.assert_close(self_conv2d.weight.detach(), torch.tensor([[1.0, -1.0]]), atol=1e-3, rtol=0)
+
+
+def test_the_chapters_own_class_trains_too():
+    """Its Conv2D, written around corr2d.corr2d, follows nn.Conv2d's losses step by step."""
+
+    class Conv2D(nn.Module):
+        def __init__(self, kernel_size):
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(kernel_size))
+            self.bias = nn.Parameter(torch.zeros(1))
+
+        def forward(self, X):
+            return corr2d.corr2d(X, self.weight) + self.bias
+
+    X = torch.ones(6, 8)
+    X[:, 2:6] = 0
+    Y = corr2d.corr2d(X, torch.tensor([[1, -1]]))
+    ours, theirs = Conv2D((1, 2)), nn.Conv2d(1, 1, (1, 2))
+    with torch.no_grad():
+        theirs.weight.copy_(ours.weight[None, None])
+        theirs.bias.copy_(ours.bias)
+    for _ in range(20):
+        losses = []
+        for layer, x, y in ((ours, X, Y), (theirs, X[None, None], Y[None, None])):
+            loss = ((layer(x) - y) ** 2).sum()
+            layer.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for p in layer.parameters():
+                    p -= 1e-2 * p.grad
+            losses.append(float(loss))
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# -------------------------------------------------------------------------------------------------
+# training
+
+
+def test_digits_are_learnt_alike():
+    """A small CNN on scikit-learn's handwritten digits: from the same weights, the same loss curve as with nn.Conv2d."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    digits = datasets.load_digits()
+    images = torch.from_numpy(digits.images[:512].astype(np.float32))[:, None] / 16
+    labels = torch.from_numpy(digits.target[:512]).long()
+
+    def network(kind):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            kind(1, 8, 3, padding=1), nn.ReLU(), kind(8, 8, 3, padding=1, groups=8), nn.ReLU(), kind(8, 16, 3, padding="same"), nn.ReLU(),
+            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 10),
+        )  # fmt: skip
+
+    curves = []
+    for kind in (nn.Conv2d, corr2d.nn.Conv2D):
+        net, losses = network(kind), []
+        step = torch.optim.SGD(net.parameters(), lr=0.2, momentum=0.9)
+        for epoch, batch in product(range(6), range(0, 512, 64)):
+            loss = nn.functional.cross_entropy(net(images[batch : batch + 64]), labels[batch : batch + 64])
+            step.zero_grad()
+            loss.backward()
+            step.step()
+            losses.append(float(loss))
+        curves.append(losses)
+        assert np.mean(losses[-8:]) < 0.35 * losses[0]
+    np.testing.assert_allclose(curves[0][:16], curves[1][:16], rtol=1e-3)
+    np.testing.assert_allclose(curves[0], curves[1], rtol=0.05, atol=0.01)
+
+
+def test_autocast():
+    """Under autocast the layer computes and returns bfloat16, as nn.Conv2d does; gradients are float32."""
+    theirs, ours = both(2, 3, 3)
+    x = torch.randn(1, 2, 9, 9)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        a, b = theirs(x), ours(x)
+    assert a.dtype == b.dtype == torch.bfloat16
+    torch.testing.assert_close(a, b, atol=2e-2, rtol=2e-2)
+    b.float().sum().backward()
+    assert ours.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_compiles_and_exports():
+    """torch.compile(fullgraph=True) and torch.export of a model with such layers."""
+    model = nn.Sequential(corr2d.nn.Conv2D(1, 4, 3, padding="same", padding_mode="symmetric"), nn.ReLU(), corr2d.nn.Conv2D(4, 4, 5, groups=4))
+    x = torch.randn(2, 1, 12, 13)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), model(x))
+    compiled(x).sum().backward()
+    assert model[0].weight.grad is not None
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda L: L(), ValueError, r"kernel_size alone.*Conv2D\(\(1, 2\)\)"), (lambda L: L(3, 4), ValueError, r"lacks kernel_size"),
+    (lambda L: L(0, 4, 3), ValueError, r"in_channels=0"), (lambda L: L(1.5, 4, 3), ValueError, r"in_channels=1.5 is float"),
+    (lambda L: L(3, 4, 3, groups=2), ValueError, r"groups=2 must divide"), (lambda L: L(3, 4, 0), ValueError, r"kernel_size=0.*1 or more"),
+    (lambda L: L(3, 4, (3, 3, 3)), ValueError, r"kernel_size=\(3, 3, 3\)"), (lambda L: L("3", 4, 3), ValueError, r"in_channels='3'"),
+    (lambda L: L(3, 4, 3, stride=0), ValueError, r"stride=0"), (lambda L: L(3, 4, 3, padding=-1), ValueError, r"padding=-1.*0 or more"),
+    (lambda L: L(3, 4, 3, padding="full"), ValueError, r"padding='full': use 'same', 'valid'"), (lambda L: L(3, 4, 3, dilation="2"), ValueError, r"dilation='2'"),
+    (lambda L: L(3, 4, 3, padding_mode="mirror"), ValueError, r"'mirror': use one of 'zeros'"),
+    (lambda L: L(3, 4, 3, dtype=torch.int64), TypeError, r"torch.int64.*float32"), (lambda L: L(3, 4, 3, dtype=torch.complex64), TypeError, r"complex64"),
+    (lambda L: L(3, 4, 3)(torch.ones(2, 4, 5, 5)), ValueError, r"\(N, 3, H, W\).*\(2, 4, 5, 5\)"),
+    (lambda L: L(1, 4, 3)(torch.ones(5, 5)), ValueError, r"image\[None\]"), (lambda L: L(1, 1, 7)(torch.ones(1, 5, 5)), ValueError, r"does not fit"),
+    (lambda L: L((1, 2))(torch.ones(5)), ValueError, r"\(H, W\)"), (lambda L: L((1, 2))(np.ones((5, 5))), TypeError, r"takes tensors.*as_tensor"),
+    (lambda L: L((1, 2))(torch.ones(5, 5, dtype=torch.complex64)), TypeError, r"complex64.*image.real"),
+    (lambda L: L((1, 2))(torch.ones(5, 5, device="meta")), TypeError, r"on device meta and the layer on cpu"),
+    (lambda L: L(1, 1, 3, padding=1, padding_mode="reflect")(torch.ones(1, 0, 5)), ValueError, r"no pixel for padding_mode='reflect'"),
+])  # fmt: skip
+def test_what_cannot_be_says_so(make, error, words):
+    """At construction and in a call, in the package's words."""
+    with pytest.raises(error, match=words):
+        make(corr2d.nn.Conv2D)
+
+
+def test_without_pytorch():
+    """A missing PyTorch is one line with the way to get it, and only where it is needed."""
+    code = """
+import sys
+sys.modules["torch"] = None
+import corr2d
+try:
+    corr2d.nn.Conv2D
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    assert run_python(code).strip() == 'MissingExtraError corr2d.nn needs PyTorch: pip install "corr2d[torch]"'

@@ -1,0 +1,578 @@
+"""The studio in a real browser, as a person with a mouse, a keyboard or a phone meets it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import corr2d
+import oracle
+from corr2d import images, kernels
+from studio_page import CHROMIUM, browser, canvas, page, said_sum, server, set_weights, settled, weights
+
+pytest.importorskip("starlette", reason="the studio needs starlette: pip install 'corr2d[studio]'")
+pytest.importorskip("uvicorn", reason="the studio needs uvicorn: pip install 'corr2d[studio]'")
+pytest.importorskip("playwright", reason="pages are tested with playwright: pip install 'corr2d[test]'")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+
+CAMERAMAN = images.sample().pixels
+RNG = np.random.default_rng(4)
+
+
+@pytest.fixture(scope="module")
+def url():
+    with server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def studio(chromium, url):
+    with page(chromium, url) as tab:
+        yield tab
+
+
+# -- the page's arithmetic ---------------------------------------------------------------------------
+
+
+def random_case(rng):
+    """A problem that the page can be asked, and the options of corr2d for it."""
+    shape = tuple(rng.integers(1, 12, 2))
+    kernel = rng.integers(-3, 4, tuple(rng.integers(1, 7, 2))) if rng.random() < 0.5 else rng.standard_normal(tuple(rng.integers(1, 7, 2)))
+    if rng.random() < 0.2:
+        kernel = np.outer(rng.standard_normal(5), rng.standard_normal(4))
+    options = {
+        "padding": ["valid", "same", "full", int(rng.integers(0, 15))][rng.integers(4)],
+        "boundary": oracle.BOUNDARIES[rng.integers(5)],
+        "fill": float(rng.integers(-3, 4)),
+        "stride": int(rng.integers(1, 4)),
+        "dilation": int(rng.integers(1, 4)),
+    }
+    anchor = [int(rng.integers(n)) for n in kernel.shape] if options["padding"] == "same" and rng.random() < 0.4 else None
+    return rng.standard_normal(shape), kernel.astype(float), anchor, options, bool(rng.random() < 0.3)
+
+
+def test_the_pages_arithmetic_is_corr2ds(studio):
+    """400 random problems: boundary, padding, anchor, stride, dilation, turned or not, and those that do not fit."""
+    rng = np.random.default_rng(7)
+    cases = [random_case(rng) for _ in range(400)]
+    asked = [
+        [{"height": x.shape[0], "width": x.shape[1], "values": x.ravel().tolist()}, {"weights": k.tolist(), "anchor": a}, o | {"convolve": c}]
+        for x, k, a, o, c in cases
+    ]
+    answers = studio.evaluate(
+        """async (cases) => {
+          const { correlate, windowAt } = await import("/correlate.mjs");
+          return cases.map(([plane, kernel, options]) => {
+            plane.data = Float64Array.from(plane.values);
+            try {
+              const { height, width, data } = correlate(plane, kernel, options);
+              const last = windowAt(plane, kernel, options, height - 1, width - 1).sum;
+              return { shape: [height, width], values: [...data], last };
+            } catch (error) { return { error: error.message }; }
+          });
+        }""",
+        asked,
+    )
+    fitted = 0
+    for (image, kernel, anchor, options, convolve), answer in zip(cases, answers, strict=True):
+        call = corr2d.convolve2d if convolve else corr2d.corr2d
+        try:
+            expected = call(image, kernel, anchor=tuple(anchor) if anchor else None, method="reference", **options)
+        except corr2d.ShapeError:
+            assert "The kernel covers" in answer["error"]
+            continue
+        fitted += 1
+        assert answer["shape"] == list(expected.shape), (image.shape, kernel.shape, options)
+        np.testing.assert_allclose(np.reshape(answer["values"], expected.shape), expected, rtol=0, atol=1e-13 * np.abs(kernel).sum() * 4)
+        np.testing.assert_allclose(answer["last"], expected[-1, -1], rtol=0, atol=1e-13 * np.abs(kernel).sum() * 4)
+    assert fitted > 250
+
+
+def test_a_nan_reaches_every_window_and_no_other(studio):
+    """Zero weights multiply, too."""
+    image = np.zeros((9, 9))
+    image[4, 4] = np.nan
+    values = studio.evaluate(
+        """async () => { const { correlate } = await import("/correlate.mjs");
+          const data = new Float64Array(81); data[40] = NaN;
+          const kernel = { weights: [[0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]] };
+          const options = { padding: "same", boundary: "reflect", fill: 0, stride: 1, dilation: 1, convolve: false };
+          return [...correlate({ height: 9, width: 9, data }, kernel, options).data].map(Number.isNaN); }"""
+    )
+    kernel = np.array([[0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
+    expected = np.isnan(corr2d.corr2d(image, kernel, padding="same", boundary="reflect"))
+    np.testing.assert_array_equal(np.reshape(values, (9, 9)), expected)
+
+
+def test_response_and_matrix_are_what_numpy_says(studio):
+    """The frequency response against the sum itself, the chapter's matrix against corr2d.as_matrix."""
+    kernel = RNG.standard_normal((3, 4))
+    seen, rows = studio.evaluate(
+        """async (weights) => {
+          const { response } = await import("/response.mjs");
+          const { matrix } = await import("/chapter.mjs");
+          const { geometry } = await import("/correlate.mjs");
+          const plane = { height: 5, width: 6, data: new Float64Array(30) };
+          const options = { padding: "same", boundary: "symmetric", fill: 0, stride: 2, dilation: 1, convolve: false };
+          return [[...response(weights, 9).data], matrix(plane, { weights }, options, geometry(plane, { weights }, options))];
+        }""",
+        kernel.tolist(),
+    )
+    f = np.linspace(-0.5, 0.5, 9)
+    i, j = np.arange(3), np.arange(4)
+    expected = np.abs(np.einsum("ij,vi,uj->vu", kernel, np.exp(2j * np.pi * np.outer(f, i)), np.exp(2j * np.pi * np.outer(f, j))))
+    np.testing.assert_allclose(np.reshape(seen, (9, 9)), expected, atol=1e-12)
+    full = corr2d.as_matrix(kernel, (5, 6), padding="same", boundary="symmetric", stride=2).toarray()
+    np.testing.assert_allclose(rows, full, atol=1e-12)
+
+
+# -- editing -----------------------------------------------------------------------------------------
+
+
+def cell(tab, i, j):
+    return tab.get_by_test_id(f"kernel-cell-{i}-{j}")
+
+
+def test_the_output_follows_every_way_of_editing(studio):
+    """Typed, stepped, turned with the wheel, dragged, undone and done again."""
+    before = canvas(studio, "image-output")
+    cell(studio, 1, 1).fill("8")
+    settled(studio)
+    studio.wait_for_timeout(60)
+    assert weights(studio)[1, 1] == 8
+    assert (canvas(studio, "image-output") != before).any()
+    cell(studio, 0, 0).focus()
+    studio.keyboard.press("ArrowUp")
+    studio.keyboard.press("Shift+ArrowUp")
+    assert weights(studio)[0, 0] == 10
+    studio.keyboard.press("Enter")
+    assert studio.evaluate("document.activeElement.dataset.testid") == "kernel-cell-1-0"
+    cell(studio, 2, 2).hover()
+    studio.wait_for_timeout(450)
+    studio.mouse.wheel(0, -100)
+    studio.wait_for_timeout(50)
+    assert weights(studio)[2, 2] == 2
+    box = cell(studio, 0, 2).bounding_box()
+    studio.mouse.move(box["x"] + 20, box["y"] + 20)
+    studio.mouse.down()
+    studio.mouse.move(box["x"] + 20, box["y"] + 2, steps=4)
+    studio.mouse.up()
+    studio.wait_for_timeout(150)
+    assert weights(studio)[0, 2] == 4
+    studio.keyboard.press("Control+z")
+    assert weights(studio)[0, 2] == 1
+    for _ in range(4):
+        studio.keyboard.press("Control+z")
+    np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
+    for _ in range(5):
+        studio.get_by_role("button", name="Redo").click()
+    np.testing.assert_array_equal(weights(studio), [[10, 0, 4], [-2, 8, 2], [-1, 0, 2]])
+
+
+def test_unfinished_numbers_change_nothing(studio):
+    """A lone minus is on its way to a number; a fraction is one."""
+    cell(studio, 0, 1).fill("-")
+    assert cell(studio, 0, 1).get_attribute("aria-invalid") == "true"
+    assert weights(studio)[0, 1] == 0
+    cell(studio, 0, 1).fill("-1/4")
+    assert weights(studio)[0, 1] == -0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("array([[ 1.,  2.],\n       [-3.,  4.]])", [[1, 2], [-3, 4]]),
+        ("k = np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32)", [[1, 2, 3], [4, 5, 6]]),
+        ("torch.tensor([[0.5, -0.5]])", [[0.5, -0.5]]),
+        ("K = [1 2; 3 4];", [[1, 2], [3, 4]]),
+        ("[1, -2, 1]", [[1, -2, 1]]),
+        ("1,2,3\n4,5,6\n", [[1, 2, 3], [4, 5, 6]]),
+        ("1\t2\n3\t4", [[1, 2], [3, 4]]),
+        ("1/9 1/9 1/9; 1/9 1/9 1/9; 1/9 1/9 1/9", np.full((3, 3), 1 / 9)),
+        ("\N{MINUS SIGN}1 0 1e-2", [[-1, 0, 0.01]]),
+        ('{"format": "corr2d-kernel", "version": 1, "weights": [[1, 2]], "anchor": [0, 1]}', [[1, 2]]),
+    ],
+)
+def test_kernels_are_pasted_as_people_have_them(studio, text, rows):
+    """NumPy, torch, MATLAB, CSV, a table, fractions, a kernel file: into any cell."""
+    cell(studio, 0, 0).focus()
+    studio.evaluate(
+        """(text) => { const data = new DataTransfer(); data.setData("text", text);
+          document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })); }""",
+        text,
+    )
+    np.testing.assert_array_equal(weights(studio), rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("1 2; 3", "Row 2 has 1 numbers, and row 1 has 2."),
+        ("1 two; 3 4", "“two” is not a number"),
+        ("{}", "This JSON holds no corr2d kernel."),
+        (" ".join(["1"] * 16), "1 × 16 is too large"),
+    ],
+)
+def test_what_is_no_kernel_is_said(studio, text, complaint):
+    studio.get_by_text("Paste or copy as text").click()
+    studio.get_by_label("Kernel as text").fill(text)
+    studio.get_by_role("alert").filter(has_text=complaint).wait_for()
+    np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
+
+
+def test_tools_for_the_whole_kernel(studio):
+    """Each against NumPy."""
+    k = np.array([[1.0, 2, 3], [4, 5, 7]])
+    tools = {
+        "Transpose": k.T, "Rotate": np.rot90(k), "Flip ↔": k[:, ::-1], "Flip ↕": k[::-1], "Normalise": k / k.sum(),
+        "×": 2 * k, "Clear": 0 * k,
+    }  # fmt: skip
+    for name, expected in tools.items():
+        set_weights(studio, k)
+        studio.get_by_role("button", name=name, exact=True).click()
+        np.testing.assert_allclose(weights(studio), expected, rtol=1e-15)
+    set_weights(studio, k)
+    studio.get_by_label("Rows", exact=True).first.select_option("4")
+    np.testing.assert_array_equal(weights(studio)[1:3] if not weights(studio)[0].any() else weights(studio)[:2], k)
+    studio.get_by_label("Columns", exact=True).first.select_option("15")
+    assert weights(studio).shape == (4, 15)
+
+
+def test_every_preset_is_the_packages(studio, url):
+    """The menu holds the kernels of corr2d, to the last bit."""
+    names = studio.get_by_test_id("preset").evaluate("menu => [...menu.options].map(o => o.value).filter(Boolean)")
+    assert {"sobel-x", "gaussian", "laplacian", "sharpen", "box"} <= set(names)
+    studio.get_by_test_id("preset").select_option("gaussian")
+    np.testing.assert_array_equal(weights(studio), kernels.gaussian(1).weights)
+    studio.get_by_test_id("preset").select_option("sobel-x")
+    np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
+
+
+# -- seeing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", ["", "&boundary=wrap&padding=full", "&padding=valid&stride=3&dilation=2", "&convolve=1&boundary=constant&fill=9"])
+def test_hovering_tells_the_sum(chromium, url, options):
+    """In both pictures; the sum is corr2d's, of the very window."""
+    kernel = [[1, -2, 3], [0.5, 4, -5]]
+    with page(chromium, f"{url}#k=1,-2,3;0.5,4,-5{options}") as tab:
+        given = dict(part.split("=") for part in options.split("&") if part)
+        call = corr2d.convolve2d if given.pop("convolve", None) else corr2d.corr2d
+        words = {"padding": "same", "boundary": "reflect"} | {k: v if k in ("padding", "boundary") else int(v) for k, v in given.items()}
+        expected = call(CAMERAMAN, kernel, dtype="float64", **words)
+        for testid in ("image-output", "image-input"):
+            box = tab.get_by_test_id(testid).bounding_box()
+            for place in ((0.5, 0.5), (0.03, 0.05), (0.97, 0.4)):
+                tab.mouse.move(box["x"] + box["width"] * place[0], box["y"] + box["height"] * place[1])
+                tab.wait_for_timeout(60)
+                (y, x), value = said_sum(tab)
+                assert value == pytest.approx(expected[y, x], abs=1e-6)
+        cells = tab.get_by_test_id("arithmetic").locator("td .product").all_inner_texts()
+        assert sum(float(c.replace("\N{MINUS SIGN}", "-")) for c in cells) == pytest.approx(value)
+
+
+def test_padding_is_drawn_and_marked(chromium, url):
+    """Outside the picture the boundary's pixels are seen, hatched; in the sum they are outlined."""
+    with page(chromium, f"{url}#k=1,1,1;1,1,1;1,1,1&picture=made:edge&padding=full&boundary=wrap&pixel=0,0") as tab:
+        assert tab.get_by_test_id("arithmetic").locator("td.outside").count() == 8
+        shown = canvas(tab, "image-input").astype(int)
+        size = shown.shape[1] / 12  # 8 columns and 2 on each side
+        top = shown.shape[0] / 2 - 3 * size
+        padding = shown[int(top + 0.1 * size) : int(top + 0.9 * size), int(0.1 * size) : int(0.9 * size)]
+        inside = shown[int(top + 3.05 * size) : int(top + 3.2 * size), int(8.8 * size) : int(8.95 * size)]
+        assert (inside == 255).mean() > 0.9
+        assert (padding < 250).mean() > 0.5, "wrapped ones are white, and hatched"
+
+
+def test_numbers_appear_near_enough_and_views_move_together(studio):
+    """Zooming one picture zooms both."""
+    views = [canvas(studio, name) for name in ("image-input", "image-output")]
+    studio.get_by_test_id("image-input").hover()
+    for _ in range(12):
+        studio.mouse.wheel(0, -150)
+    studio.wait_for_timeout(200)
+    for name, before in zip(("image-input", "image-output"), views, strict=True):
+        assert (canvas(studio, name) != before).mean() > 0.2
+    studio.get_by_role("button", name="Show the whole picture").click()
+    studio.wait_for_timeout(200)
+    assert (canvas(studio, "image-output") == views[1]).mean() > 0.99
+
+
+def test_the_picture_shown_is_the_one_computed(chromium, url):
+    """The output canvas against corr2d's result, both brought to 32 × 32 means."""
+    with page(chromium, url) as tab:
+        tab.get_by_test_id("preset").select_option("gaussian")
+        settled(tab)
+        tab.wait_for_timeout(100)
+        shown = canvas(tab, "image-output", drawn=True)
+        assert (shown[..., 0] == shown[..., 1]).mean() > 0.99, "a smoothed photograph is gray"
+        expected = np.clip(corr2d.corr2d(CAMERAMAN, kernels.gaussian(1), padding="same", boundary="reflect"), 0, 255)
+        difference = np.abs(means(shown[..., 0]) - means(expected))
+        assert np.sort(difference.ravel())[-5] < 12, "but for the mark in the middle"
+        assert difference.mean() < 1.5
+        tab.get_by_test_id("preset").select_option("sobel-x")
+        settled(tab)
+        tab.wait_for_timeout(100)
+        signed = canvas(tab, "image-output", drawn=True).astype(float)
+        edges = means(corr2d.corr2d(CAMERAMAN, kernels.sobel(1), padding="same", boundary="reflect"))
+        bluer = means(signed[..., 2] - signed[..., 0])
+        strong = np.abs(edges) > 40
+        assert strong.sum() > 10
+        assert (np.sign(bluer[strong]) == -np.sign(edges[strong])).all(), "negative is blue, positive is orange"
+
+
+def means(plane, n=32):
+    """n × n block means."""
+    rows, columns = (np.linspace(0, size, n + 1).astype(int) for size in plane.shape)
+    sums = np.add.reduceat(np.add.reduceat(plane.astype(float), rows[:-1], 0), columns[:-1], 1)
+    return sums / np.outer(np.diff(rows), np.diff(columns))
+
+
+def test_convolution_turns_the_kernel(studio):
+    turning = studio.locator(".applied")
+    assert turning.evaluate("e => getComputedStyle(e).rotate") in ("none", "0deg")
+    studio.get_by_text("Convolution", exact=True).click()
+    studio.wait_for_timeout(800)
+    assert turning.evaluate("e => getComputedStyle(e).rotate") == "180deg"
+    (y, x), value = said_sum(studio)
+    expected = corr2d.convolve2d(CAMERAMAN, kernels.sobel(1), padding="same", boundary="reflect")
+    assert value == expected[y, x]
+    np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
+
+
+def test_a_kernel_that_does_not_fit_is_said(chromium, url):
+    with page(chromium, f"{url}#k=1,1,1,1;1,1,1,1;1,1,1,1;1,1,1,1&picture=made:count&padding=valid") as tab:
+        tab.get_by_text("The kernel covers 4 × 4 pixels, the picture has 3 × 3 with its padding.").wait_for()
+        tab.get_by_test_id("padding").select_option("same")
+        settled(tab)
+        assert said_sum(tab)[0]
+        assert not tab.get_by_text("The kernel covers").is_visible()
+
+
+# -- learning ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A picture, and what a known kernel made of it, as files."""
+    kernel = np.array([[0, 1, 0], [2, -3, 0], [0, 0.5, 1]])
+    before = RNG.integers(0, 256, (60, 70), np.uint8)
+    images.write(tmp_path / "before.png", before)
+    np.save(tmp_path / "after.npy", corr2d.corr2d(before, kernel, padding="same", boundary="reflect"))
+    return tmp_path / "before.png", tmp_path / "after.npy", kernel
+
+
+def test_a_kernel_is_found_from_two_files(studio, pair):
+    """Verdict, weights and error bars; the kernel goes into the editor."""
+    before, after, kernel = pair
+    studio.get_by_test_id("learn-before").set_input_files(before)
+    studio.get_by_test_id("learn-after").set_input_files(after)
+    studio.get_by_test_id("learn-run").click()
+    result = studio.get_by_test_id("learn-result")
+    result.locator("table").wait_for()
+    assert "lsi-exact" in result.inner_text()
+    assert "±" in result.inner_text()
+    studio.get_by_test_id("learn-take").click()
+    np.testing.assert_allclose(weights(studio), kernel, atol=1e-5)
+
+
+def test_descent_takes_the_chapters_steps(chromium, url):
+    """Step by step the weights and losses of gradient descent in NumPy, at the chapter's rate."""
+    with page(chromium, f"{url}#step=6") as tab:
+        step = tab.get_by_test_id("descent-step")
+        tab.wait_for_timeout(200)
+        assert tab.get_by_test_id("descent-rate").input_value() == "0.03"
+        start, losses, end = tab.evaluate(
+            """async () => {
+              const { Descent, statistics, largestRate } = await import("/descent.mjs");
+              const { plane } = await import("/pictures.mjs");
+              const edge = plane(6, 8, (_, x) => (x >= 2 && x < 6 ? 0 : 1));
+              const after = plane(6, 7, (_, x) => (x === 1 ? 1 : x === 5 ? -1 : 0));
+              const found = statistics(edge, after, 1, 2, false, 1);
+              const descent = new Descent(found, 0.03, 3);
+              const start = descent.kernel;
+              descent.run(20);
+              return [start, [...descent.losses, descent.loss, 1 / largestRate(found)], descent.kernel];
+            }"""
+        )
+        x = np.ones((6, 8))
+        x[:, 2:6] = 0
+        y, w = corr2d.corr2d(x, [[1, -1]]), np.array(start)
+        for loss in losses[:20]:
+            error = corr2d.corr2d(x, w, dtype="float64") - y
+            np.testing.assert_allclose(loss, (error**2).sum(), atol=1e-9)
+            w = w - 0.03 * 2 * corr2d.corr2d(x, error, dtype="float64")
+        np.testing.assert_allclose(end, w, atol=1e-9)
+        assert losses[-1] == pytest.approx(30), "the chapter's rate is just below 1/30"
+        for _ in range(3):
+            step.click()
+        assert "step 3" in tab.get_by_test_id("descent-state").inner_text()
+        tab.get_by_test_id("descent-run").click()
+        tab.get_by_test_id("descent-state").filter(has_text="step 20 ·").wait_for()
+        tab.wait_for_timeout(200)
+        assert "step 20 ·" in tab.get_by_test_id("descent-state").inner_text(), "it stops where the chapter stops"
+        assert tab.locator(".curve polyline").count() == 1
+
+
+def test_the_game_can_be_won(studio):
+    """A kernel is hidden, found by least squares, and put into the editor: the pictures are the same."""
+    studio.get_by_test_id("learn-game").click()
+    studio.get_by_test_id("game-score").filter(has_text="Yours is off by").wait_for()
+    studio.get_by_test_id("learn-size").select_option("3x3")
+    studio.get_by_test_id("learn-run").click()
+    studio.get_by_test_id("learn-take").click()
+    found = np.rint(weights(studio))
+    set_weights(studio, found)
+    studio.get_by_test_id("game-score").filter(has_text="Found").wait_for()
+    assert np.abs(found).max() <= 2
+
+
+# -- taking along ------------------------------------------------------------------------------------
+
+
+def test_every_export_is_the_packages(studio):
+    """The text for each tool is what Kernel.export writes."""
+    targets = studio.get_by_test_id("export-target").evaluate("menu => [...menu.options].map(o => o.value)")
+    assert len(targets) == 17
+    for target in targets:
+        studio.get_by_test_id("export-target").select_option(target)
+        try:
+            expected = kernels.sobel(1).export(target, boundary="reflect", strict=False).text
+        except corr2d.Corr2dError as refusal:
+            studio.get_by_test_id("export-warnings").filter(has_text=str(refusal)[:30]).wait_for()
+            continue
+        if isinstance(expected, bytes):
+            expected = f"({len(expected)} bytes"
+        first = expected.strip().splitlines()[0]
+        studio.get_by_test_id("export-text").filter(has_text=first).wait_for()
+        if not first.startswith("("):
+            assert studio.get_by_test_id("export-text").text_content() == expected
+
+
+def test_downloads_hold_what_is_seen(studio, tmp_path):
+    """PNG and 16-bit TIFF of the full picture, and the kernel, bit for bit."""
+    set_weights(studio, np.full((3, 3), 1 / 9))
+    for format in ("png", "tif", "json"):
+        with studio.expect_download() as waiting:
+            studio.get_by_test_id(f"download-{format}").click()
+        waiting.value.save_as(tmp_path / f"it.{format}")
+    exact = corr2d.corr2d(CAMERAMAN, np.full((3, 3), 1 / 9), padding="same", boundary="reflect", dtype="float64")
+    png, tif = (images.read(tmp_path / name).pixels for name in ("it.png", "it.tif"))
+    assert (png.dtype, tif.dtype) == (np.uint8, np.uint16)
+    assert np.abs(png - exact).max() <= 0.501
+    assert np.abs(tif / 257 - exact).max() <= 0.501 / 257 + 1e-4
+    assert corr2d.Kernel.load(tmp_path / "it.json") == corr2d.Kernel(np.full((3, 3), 1 / 9))
+
+
+def test_a_link_shows_the_same(chromium, url):
+    """What the address says is what another page shows; nonsense in it is ignored."""
+    with page(chromium, url) as tab:
+        set_weights(tab, [[1, -2.5], [0.125, 1e-3]])
+        tab.get_by_test_id("boundary").select_option("wrap")
+        tab.get_by_test_id("stride").select_option("2")
+        tab.get_by_text("Convolution", exact=True).click()
+        tab.get_by_test_id("picture").select_option("made:rings")
+        tab.wait_for_timeout(600)
+        link, sum_here = tab.url, said_sum(tab)
+    with page(chromium, link) as tab:
+        np.testing.assert_array_equal(weights(tab), [[1, -2.5], [0.125, 1e-3]])
+        assert tab.get_by_test_id("boundary").input_value() == "wrap"
+        assert tab.get_by_test_id("picture").input_value() == "made:rings"
+        assert said_sum(tab) == sum_here
+    with page(chromium, f"{url}#k=1,x;2&boundary=../etc&stride=-3&picture=made:nowhere&pixel=a,b&step=999&anchor=9,9") as tab:
+        np.testing.assert_array_equal(weights(tab), kernels.sobel(1).weights)
+        assert tab.get_by_test_id("boundary").input_value() == "reflect"
+
+
+def test_the_engine_answers_with_plan_and_time(studio):
+    """On the whole picture; page and engine agree."""
+    studio.get_by_test_id("engine-run").click()
+    result = studio.get_by_test_id("engine-result")
+    result.locator("pre").wait_for()
+    text = result.inner_text()
+    assert re.search(r"[\d.]+ ms", text)
+    assert "▸" in text
+    assert "512 × 512" in text
+    assert re.search(r"Largest difference to this page: 0\.", text)
+
+
+# -- the chapter -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_chapter_from_end_to_end(chromium, url, language):
+    """Each step sets the page up; the sums it shows are those of the chapter's kernels, by corr2d."""
+    with page(chromium, f"{url}#language={language}") as tab:
+        tab.get_by_test_id("chapter-start").click()
+        steps = tab.evaluate("import('/chapter-steps.mjs').then(m => m.STEPS)")
+        pictures = {}
+        titles = []
+        for number, step in enumerate(steps):
+            settled(tab)
+            tab.wait_for_timeout(80)
+            chapter = tab.get_by_test_id("chapter")
+            titles.append(chapter.locator("h2").inner_text())
+            assert f"{number + 1} / {len(steps)}" in chapter.inner_text()
+            if step["picture"] not in pictures:
+                pictures[step["picture"]] = CAMERAMAN if step["picture"] == "0" else np.array(
+                    tab.evaluate(
+                        "async (key) => { const { Pictures } = await import('/pictures.mjs'); const { plane: p } = await new Pictures().get(key);"
+                        " return Array.from({ length: p.height }, (_, y) => [...p.data.slice(y * p.width, (y + 1) * p.width)]); }",
+                        step["picture"],
+                    )
+                )
+            options = {"padding": "valid"} | step.get("options", {})
+            expected = corr2d.corr2d(pictures[step["picture"]], step["kernel"], **options)
+            assert said_sum(tab) == (tuple(step["pixel"]), pytest.approx(expected[tuple(step["pixel"])], abs=1e-6))
+            if number + 1 < len(steps):
+                tab.get_by_test_id("chapter-next").click()
+        assert titles == [step["title"][language] for step in steps]
+        assert tab.get_by_test_id("chapter-next").is_disabled()
+        assert tab.locator("#studio").get_attribute("lang") == ("zh-Hans" if language == "zh" else "en")
+
+
+def test_the_chapters_first_outputs(chromium, url):
+    """19 25 37 43, and the column of ones and of minus ones."""
+    for step, picture, expected in ((1, (2, 2), [[19, 25], [37, 43]]), (2, (6, 7), [[0, 1, 0, 0, 0, -1, 0]] * 6)):
+        with page(chromium, f"{url}") as tab:
+            tab.get_by_test_id("chapter-start").click()
+            for _ in range(step - 1):
+                tab.get_by_test_id("chapter-next").click()
+            settled(tab)
+            tab.get_by_test_id("image-output").focus()
+            seen = np.full(picture, np.nan)
+            for _ in range(picture[0] + picture[1]):
+                tab.keyboard.press("ArrowUp")
+                tab.keyboard.press("ArrowLeft")
+            for y in range(picture[0]):
+                for _ in range(picture[1]):
+                    at, value = said_sum(tab)
+                    seen[at] = value
+                    tab.keyboard.press("ArrowRight")
+                for _ in range(picture[1]):
+                    tab.keyboard.press("ArrowLeft")
+                tab.keyboard.press("ArrowDown")
+            np.testing.assert_array_equal(seen, expected)
+
+
+def test_every_word_has_its_chinese():
+    """Each text that the page may show is in the dictionary, and nothing else is."""
+    from importlib import resources
+
+    folder = resources.files("corr2d.studio") / "static"
+    sources = {f.name: f.read_text("utf-8") for f in folder.iterdir() if f.name.endswith(".mjs")}
+    used = set()
+    for source in sources.values():
+        used |= {json.loads(f'"{text}"') for text in re.findall(r'\bt\("((?:[^"\\]|\\.)*)"\)', source)}
+    dictionary = sources["text.mjs"].partition("CHINESE = {")[2]
+    known = {a or b for a, b in re.findall(r'^  (?:"((?:[^"\\]|\\.)*)"|(\w+)): "', dictionary, re.MULTILINE)}
+    made = set(re.findall(r'name: "([^"]+)"', sources["pictures.mjs"])) - {"0 … 8"}
+    assert used - known == set()
+    assert known - used - made == set()
