@@ -1,7 +1,8 @@
 """corr2d: 2-D cross-correlation of images with kernels.
 
 ``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
-``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does, ``corr2d.images`` reads and writes pictures.
+``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does,
+``corr2d.learn_kernel`` finds the one between two pictures, ``corr2d.images`` reads and writes pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ __all__ = [
     "DTypeError",
     "ImageFileError",
     "Kernel",
+    "KernelLearner",
     "KernelStudio",
+    "LearnedKernel",
     "MissingExtraError",
     "NoCandidateError",
     "OptionError",
@@ -37,19 +40,25 @@ __all__ = [
     "im2col",
     "images",
     "kernels",
+    "learn_kernel",
+    "learning",
     "plan",
     "set_threads",
 ]
 
 _LAZY = {
     "Kernel": ("kernel", "Kernel"),
+    "KernelLearner": ("learning", "KernelLearner"),
     "KernelStudio": ("studio._widget", "KernelStudio"),
+    "LearnedKernel": ("learning", "LearnedKernel"),
     "as_linear_operator": ("matrix", "as_linear_operator"),
     "as_matrix": ("matrix", "as_matrix"),
     "describe": ("_describe", "describe"),
     "im2col": ("matrix", "im2col"),
     "images": ("images", None),
     "kernels": ("kernels", None),
+    "learn_kernel": ("learning", "learn_kernel"),
+    "learning": ("learning", None),
     "nn": ("nn", None),
 }
 

@@ -18,6 +18,7 @@ from ._cli.calibrate import calibrate
 from ._cli.common import say
 from ._cli.demo import demo
 from ._cli.export import export
+from ._cli.learn import learn
 from ._cli.plan import plan
 from ._cli.studio import studio
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
@@ -31,7 +32,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, export, calibrate, bench, demo, studio):
+for command in (apply, plan, export, learn, calibrate, bench, demo, studio):
     app.command(command)
 
 

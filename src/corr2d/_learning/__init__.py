@@ -1,0 +1,1 @@
+"""The parts of `corr2d.learning`: moments, solving, support, tests of the model, certificate, curves."""

@@ -1,0 +1,128 @@
+"""The steps of integer samples, and where they stop: quantisation and saturation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import OptionError
+from .moments import Moments
+from .pairs import Frame, Pair, bands, moments
+from .residual import predicted
+from .solve import normal, solve
+
+__all__ = ["clipped", "level_unit"]
+
+_ENOUGH = 16  # pixels at a level that make it worth a look
+_SHARE = 5e-4
+
+
+def level_unit(pair: Pair) -> float:
+    """The step between samples of `after`: 1 for integers, also held as floats; 1/255 or 1/65535; 0 for anything else."""
+    if pair.after.dtype.kind != "f":
+        return 1.0
+    rows = slice(None, None, max(1, pair.after.shape[-2] // 64))
+    y = np.asarray(pair.after[0, 0, rows], dtype=float)
+    y = y[np.isfinite(y)]
+    for unit in (1.0, 1 / 255, 1 / 65535):
+        steps = y / unit
+        if y.size and np.abs(steps - np.rint(steps)).max() < 0.01:
+            return unit if np.ptp(y) >= 8 * unit else 0.0
+    return 0.0
+
+
+def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, float], request: Any) -> tuple[NDArray | None, int]:
+    """Which outputs to leave out because they are *predicted* beyond the levels where `after` stops; and how many there are.
+
+    Leaving out those that are observed at a level would prefer noise of one sign near it.
+    """
+    levels = _levels(pair, request.clip)
+    if levels is None:
+        return None, 0
+    low, high = levels
+    at = _share_at(pair, low, high)
+    if request.clip == "auto" and not at:
+        return None, 0
+    system = normal(total, request.bias)
+    solution = solve(system)
+    n = max(total.count, 1)
+    unit = level_unit(pair)
+    noise = np.sqrt(float(solution.rss.sum()) / n / total.outputs)
+    if noise <= max(0.31 * unit, 1e-6 * np.sqrt(float(system.energy.sum()) / n)):
+        k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
+        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, unit), request.threads)[1] < _ENOUGH:
+            return None, 0  # nothing is predicted beyond, and hardly anything is left to explain
+    inside = _inside(pair, low, high)
+    best = None
+    for _ in range(5):
+        part = moments(pair, frame, origins, request.threads, inside, enough=True)
+        if part.count < 4 * part.taps + 8:
+            break
+        system = normal(part, request.bias)
+        solution = solve(system)
+        if solution.deficiency:
+            break
+        k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
+        bias = system.offsets(solution.k)
+        margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), unit)
+        last, best = best, _by_prediction(pair, frame, k, bias, low, high, margin, request.threads)
+        inside = best[0]
+        if last is not None and last[1] == best[1]:
+            break
+    if best is None or best[1] < _ENOUGH:
+        return None, 0
+    # What was cut off lies on a level; what a wrong kernel predicts to lie beyond lies anywhere.
+    inside, beyond, there = best
+    return (inside, beyond) if there > 0.8 * beyond else (None, 0)
+
+
+def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
+    if clip is None or (isinstance(clip, str) and clip == "none"):
+        return None
+    if isinstance(clip, str):
+        if clip != "auto":
+            raise OptionError(f'clip={clip!r} is not understood; use "auto", None or (low, high)')
+        low, high = np.inf, -np.inf
+        for y in pair.after:
+            y = np.asarray(y)
+            y = y[np.isfinite(y)] if y.dtype.kind == "f" and not np.isfinite(y.min() + y.max()) else y
+            if y.size:
+                low, high = min(low, float(y.min())), max(high, float(y.max()))
+        return (low, high) if low < high else None
+    try:
+        low, high = (float(v) for v in clip)
+    except (TypeError, ValueError):
+        raise OptionError(f'clip={clip!r} is not understood; use "auto", None or (low, high)') from None
+    if not low < high:
+        raise OptionError(f"clip=({low:g}, {high:g}) is empty; give the lower level first")
+    return low, high
+
+
+def _share_at(pair: Pair, low: float, high: float) -> bool:
+    """Whether so many pixels lie exactly on a level that they may have been cut off there."""
+    y = np.asarray(pair.after[0])
+    return any(np.count_nonzero(y == level) >= max(_ENOUGH, _SHARE * y.size) for level in (low, high))
+
+
+def _inside(pair: Pair, low: float, high: float) -> NDArray:
+    y = np.asarray(pair.after)
+    return ((y > low) & (y < high)).all(1)
+
+
+def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[NDArray, int, int]:
+    """Outputs predicted inside the levels by a margin, how many are predicted beyond, and how many of those are on a level."""
+    inside = np.zeros((len(pair.after), *pair.after.shape[-2:]), bool)
+    beyond = there = 0
+    for band in bands(pair, frame):
+        p = predicted(band.x, k, bias, threads)
+        good = ((p > low + margin) & (p < high - margin)).all(0)
+        below, above = p < low - margin, p > high + margin
+        out, hit = (below | above).any(0), ((below & (band.y <= low)) | (above & (band.y >= high))).any(0)
+        if band.used is not None:
+            out, hit = out & band.used, hit & band.used
+        inside[band.plane, band.rows, band.columns] = good
+        beyond += int(np.count_nonzero(out))
+        there += int(np.count_nonzero(hit))
+    return inside, beyond, there
