@@ -109,6 +109,19 @@ def test_the_engine_filters_the_whole_picture(url, options):
     np.testing.assert_allclose(rows(record, data), expected, rtol=0, atol=1e-3)
 
 
+def test_nan_and_inf_get_through(url):
+    """JSON has no NaN; the numbers that have one are left open, and the planes keep theirs."""
+    image = np.ones((9, 9), np.float32)
+    image[4, 4], image[0, 0] = np.nan, np.inf
+    _, picture, _ = ask(url, "upload", {"name": "x"}, images.encode("npy", image))
+    asked = {"picture": picture["id"], "kernel": {"weights": [[1, 1, 1]]}, "options": {"padding": "valid"}}
+    status, record, data = ask(url, "apply", asked)
+    assert (status, record["low"]) == (200, None)
+    np.testing.assert_array_equal(rows(record, data), corr2d.corr2d(image, [[1, 1, 1]]))
+    status, _, data = ask(url, "download", asked | {"format": "tif"})
+    assert status == 200
+
+
 def test_downloads_are_files(url):
     """Full resolution, all channels, PNG in 8 bits and TIFF in 16; edges around mid-grey."""
     _, picture, _ = ask(url, "upload", {"name": "x"}, images.encode("tif", RGB))

@@ -734,11 +734,11 @@ def test_from_key_to_paint(studio, record_property, capsys):
         rows = RNG.integers(-9, 10, (size, size))
         set_weights(studio, rows)
         studio.evaluate("performance.clearMeasures()")
-        for digit in "1234567891234":
+        for digit in "123456789":
             middle.fill(digit)
-            studio.wait_for_timeout(120)
+            studio.wait_for_timeout(100)
         times = studio.evaluate("performance.getEntriesByName('corr2d:key-to-paint').map((e) => e.duration)")
-        assert len(times) >= 10, "each key is followed by a painted output"
+        assert len(times) >= 6, "each key is followed by a painted output"
         told.append(f"{size} × {size}: {np.median(times):.0f} ms")
         record_property(f"key_to_paint_{size}", float(np.median(times)))
     with capsys.disabled():
