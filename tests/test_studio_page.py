@@ -38,6 +38,13 @@ def studio(chromium, url):
         yield tab
 
 
+@pytest.fixture(scope="module")
+def modules(chromium, url):
+    """One page for all that only calls the page's modules."""
+    with page(chromium, url) as tab:
+        yield tab
+
+
 # -- the page's arithmetic ---------------------------------------------------------------------------
 
 
@@ -58,7 +65,7 @@ def random_case(rng):
     return rng.standard_normal(shape), kernel.astype(float), anchor, options, bool(rng.random() < 0.3)
 
 
-def test_the_pages_arithmetic_is_corr2ds(studio):
+def test_the_pages_arithmetic_is_corr2ds(modules):
     """400 random problems: boundary, padding, anchor, stride, dilation, turned or not, and those that do not fit."""
     rng = np.random.default_rng(7)
     cases = [random_case(rng) for _ in range(400)]
@@ -66,7 +73,7 @@ def test_the_pages_arithmetic_is_corr2ds(studio):
         [{"height": x.shape[0], "width": x.shape[1], "values": x.ravel().tolist()}, {"weights": k.tolist(), "anchor": a}, o | {"convolve": c}]
         for x, k, a, o, c in cases
     ]
-    answers = studio.evaluate(
+    answers = modules.evaluate(
         """async (cases) => {
           const { correlate, windowAt } = await import("/correlate.mjs");
           return cases.map(([plane, kernel, options]) => {
@@ -95,9 +102,9 @@ def test_the_pages_arithmetic_is_corr2ds(studio):
     assert fitted > 250
 
 
-def test_edits_one_after_another_are_the_whole_sum(studio):
+def test_edits_one_after_another_are_the_whole_sum(modules):
     """60 random edits of one to three weights, a kernel as large as the grid: what is added up is what is computed anew."""
-    worst, exact = studio.evaluate(
+    worst, exact = modules.evaluate(
         """async () => {
           const { Edits } = await import("/edits.mjs");
           const { correlate } = await import("/correlate.mjs");
@@ -126,11 +133,11 @@ def test_edits_one_after_another_are_the_whole_sum(studio):
     assert exact == 0
 
 
-def test_a_nan_reaches_every_window_and_no_other(studio):
+def test_a_nan_reaches_every_window_and_no_other(modules):
     """Zero weights multiply, too."""
     image = np.zeros((9, 9))
     image[4, 4] = np.nan
-    values = studio.evaluate(
+    values = modules.evaluate(
         """async () => { const { correlate } = await import("/correlate.mjs");
           const data = new Float64Array(81); data[40] = NaN;
           const kernel = { weights: [[0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]] };
@@ -142,10 +149,10 @@ def test_a_nan_reaches_every_window_and_no_other(studio):
     np.testing.assert_array_equal(np.reshape(values, (9, 9)), expected)
 
 
-def test_response_and_matrix_are_what_numpy_says(studio):
+def test_response_and_matrix_are_what_numpy_says(modules):
     """The frequency response against the sum itself, the chapter's matrix against corr2d.as_matrix."""
     kernel = RNG.standard_normal((3, 4))
-    seen, rows = studio.evaluate(
+    seen, rows = modules.evaluate(
         """async (weights) => {
           const { response } = await import("/response.mjs");
           const { matrix } = await import("/chapter.mjs");
