@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: help demo test fuzz sanitize bench regret figures clean
+.PHONY: help demo test fuzz sanitize wheel-test bench regret figures clean
 help:
 	@echo "make demo   filter a photograph, print the plan and the times, write a panel"
 	@echo "make test   run the tests (arguments: make test ARGS='-k boundary -x')"
 	@echo "make fuzz   random problems through every method (arguments: make fuzz MINUTES=5)"
 	@echo "make sanitize  the native tests under Address-, UndefinedBehavior- and ThreadSanitizer"
+	@echo "make wheel-test  build a wheel and try it where there is no compiler"
 	@echo "make bench  time corr2d against OpenCV (arguments: make bench ARGS='--suite core')"
 	@echo "make regret how often the planner chooses the fastest method, on random work"
 	@echo "make figures  measure and draw docs/speed.svg and docs/roofline.svg"
@@ -26,6 +27,9 @@ fuzz: $(VENV)/.developer
 
 sanitize: $(VENV)/.developer
 	$(BIN)/python tests/sanitize.py $(ARGS)
+
+wheel-test: $(BIN)/python
+	$(BIN)/python tests/wheel.py
 
 bench: $(VENV)/.developer
 	$(BIN)/python benchmarks/bench.py $(ARGS)

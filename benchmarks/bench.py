@@ -245,7 +245,7 @@ def summary(outcomes: list[Outcome]) -> list[str]:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--suite", choices=SUITES, default="quick")
+    add("--suite", choices=[*SUITES, "torch"], default="quick", help="torch: layers, forward and gradients (layers.py)")
     add("--threads", type=int, default=timing.usable_cores(), metavar="N", help="for corr2d, OpenCV, torch, oaconvolve and copy alike")
     add("--size", type=_size, default=PHOTO, metavar="HxW", help="of the large images (goals are only shown for 3072x4096)")
     add("--repeat", type=int, default=25, metavar="N", help="samples of a fast call; 0 checks without timing")
@@ -259,7 +259,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.threads < 1 or args.repeat < 0:
         parser.error("--threads must be at least 1 and --repeat at least 0")
-    args.names = tuple(args.rivals.split(",")) if args.rivals else RIVALS_OF[args.suite]
+    args.names = tuple(args.rivals.split(",")) if args.rivals else RIVALS_OF.get(args.suite, ())
     unknown = sorted(set(args.names) - set(RIVALS))
     if unknown:
         parser.error(f"--rivals: no {unknown[0]!r}; there are {', '.join(RIVALS)}")
@@ -283,6 +283,10 @@ def save(path: Path, about: dict[str, Any], outcomes: list[Outcome]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    if args.suite == "torch":
+        import layers
+
+        return layers.main(args)
     rows = [row for row in SUITES[args.suite](args.size) if args.only is None or args.only.search(row.title)]
     if args.size != PHOTO:
         rows = [Row(row.title, row.case) for row in rows]

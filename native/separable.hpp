@@ -284,7 +284,7 @@ static void separable_strip(const Separable<T>& strip, i64 R, i64 n) {
             column_strip(s.rows, s.step, s.column + l * s.kh, s.kh, s.group, s.line + l * between, s.line_pitch, s.pixels, s.ahead && l == 0);
         for (i64 r = 0; r < R; ++r) {
             Along<T> a{s.line + r * s.line_pitch, s.ranks, between, s.offset, s.row, s.kw, s.group, s.sums + r * s.pitch, s.sink};
-            a.sink.to += r * s.sink.pitch;
+            if (s.sink.kind != Kind::none) a.sink.to += r * s.sink.pitch;
             along_line(a, n);
         }
         return;

@@ -9,6 +9,7 @@ import pytest
 import corr2d
 import oracle
 from cases import BOUNDARIES, BY_NAME, CASES, SOBEL, dense, gauss, low_rank, mexican, mirrored, pixels, whole
+from corr2d import _native, _plan
 from corr2d._errors import NoCandidateError
 from corr2d.engines import CANDIDATES
 
@@ -283,6 +284,30 @@ def test_bits_do_not_depend_on_layout_batch_or_out(method, problem):
     ]
     assert [bits(o) == bits(whole_) for o in others] == [True] * len(others)
     assert others[3] is out
+
+
+FUSED = [isa for isa in _native.available_isas() if isa != "sse2"]  # which has no fused multiply-adds
+
+
+@pytest.mark.skipif(len(FUSED) < 2, reason="one instruction set to compare")
+@pytest.mark.parametrize(("method", "problem"), [(m, p) for m in (*SAME_BITS, "fft") for p in PROBLEMS if willing(m, p)])
+def test_bits_do_not_depend_on_the_width_of_vectors(method, problem, unplanned):
+    """AVX2 and AVX-512: the same formula, the same bits; without fused multiply-adds they are within the bound."""
+    image, kernel, options = PROBLEMS[problem]
+    before, results = _native.isa(), {}
+    try:
+        for isa in _native.available_isas():
+            _native.use_isa(isa)
+            _native.forget()
+            _plan._kept.clear()
+            results[isa] = corr2d.corr2d(image, kernel, method=method, **options)
+            oracle.check(results[isa], image, kernel, **options)
+    finally:
+        _native.use_isa(before)
+        _native.forget()
+    assert len({bits(results[isa]) for isa in FUSED}) == 1
+    if method == "box" and "sse2" in results:
+        assert bits(results["sse2"]) == bits(results[FUSED[0]])
 
 
 @pytest.mark.parametrize("method", SAME_BITS)

@@ -298,7 +298,7 @@ class TestFit:
 # -- exit status and stderr ----------------------------------------------------------
 
 BAD_USAGE = [
-    (["apply", "a.png", "b.png", "-k", "sobl"], "closest is 'sobel-x'; presets: box"),
+    (["apply", "a.png", "b.png", "-k", "sobl"], "closest is 'sobel'; all 39 are listed by"),
     (["apply", "a.png", "b.png", "-k", "1 2; 3"], "1 number in row 2"),
     (["apply", "a.png", "b.png", "-k", ""], "empty string"),
     (["apply", "a.png", "b.png", "-k"], "-k requires an argument"),

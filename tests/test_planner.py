@@ -182,6 +182,18 @@ def test_predictions_grow_with_the_work():
     assert seconds[-1] > 5 * seconds[0]
 
 
+def test_narrow_planes_cost_what_is_computed():
+    """Blocks are whole whatever the plane's width, and a transform's empty columns are not transformed."""
+    seconds = {
+        (w, k): corr2d.plan((512, 16, w), dense(k, k), method="direct", padding="same", threads=1).seconds
+        for w in (16, 60) for k in (5, 9)
+    }  # fmt: skip
+    assert seconds[16, 9] > 0.8 * seconds[60, 9]
+    assert seconds[16, 5] < 0.7 * seconds[60, 5]
+    few, many = (corr2d.plan((512, n, n), dense(5, 5), method="fft", padding="same", threads=1).seconds for n in (16, 56))
+    assert few < 0.75 * many  # in tiles of 64 both
+
+
 def test_the_definition_is_the_most_expensive():
     """Nothing is slower than the definition by the planner's own account, once the image is more than a stamp."""
     considered = corr2d.plan((200, 200), dense(5, 5)).considered

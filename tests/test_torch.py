@@ -163,11 +163,10 @@ def test_bfloat16_targets():
 
 
 def test_tensors_that_require_grad():
-    """Refused with the way around while gradients would flow, welcome under no_grad and inference_mode."""
+    """A history while gradients flow, none under no_grad and inference_mode (test_gradients.py has the gradients)."""
     image, kernel = tensor(9, 10).requires_grad_(), tensor(3, 3).requires_grad_()
     for pair in [(image, K), (tensor(9, 10), kernel), (image, kernel)]:
-        with pytest.raises((TypeError, ValueError), match=r"detach\(\)|no_grad"):
-            corr2d.corr2d(*pair)
+        assert corr2d.corr2d(*pair).requires_grad
         for context in (torch.no_grad(), torch.inference_mode()):
             with context:
                 result = corr2d.corr2d(*pair)

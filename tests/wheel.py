@@ -25,7 +25,7 @@ def install(wheel, folder):
     """Install it into a new environment, from wheels only; the environment's interpreter."""
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", wheel], check=True)
+    subprocess.run([python, "-I", "-m", "pip", "install", "--quiet", "--only-binary=:all:", wheel], check=True)
     return python
 
 

@@ -43,6 +43,7 @@ __all__ = [
     "learn_kernel",
     "learning",
     "plan",
+    "plot",
     "set_threads",
 ]
 
@@ -60,6 +61,7 @@ _LAZY = {
     "learn_kernel": ("learning", "learn_kernel"),
     "learning": ("learning", None),
     "nn": ("nn", None),
+    "plot": ("plot", None),
 }
 
 _atexit.register(_native.shutdown)  # no thread outlives the interpreter

@@ -42,9 +42,9 @@ def corr2d(
     Parameters
     ----------
     image : array_like, shape (..., H, W)
-        NumPy array of any strides and byte order, torch tensor (CPU), Dask array (the result is
-        lazy, its chunks the image's), xarray DataArray (coordinates and attributes stay), or
-        anything with ``__array__`` or DLPack. Leading axes are a batch.
+        NumPy array of any strides and byte order, torch tensor (gradients flow to it and to a
+        kernel that is one; other devices are stayed on), Dask array (the result is lazy, its
+        chunks the image's), xarray DataArray (coordinates and attributes stay), or anything with ``__array__`` or DLPack. Leading axes are a batch.
     kernel : array_like, shape (kh, kw) or (O, I, kh, kw), or Kernel
         The second form mixes channels: image (..., I, H, W) gives (..., O, H', W').
     padding : {"valid", "same", "full"}, int, (py, px) or ((top, bottom), (left, right))
@@ -67,7 +67,7 @@ def corr2d(
         dtype. Integer targets are rounded half to even and saturated, once.
     out : array, optional
         Where to write; right shape and dtype. May overlap the image.
-    method : {"auto", "direct", "sparse", "separable", "lowrank", "box", "fft", "reference"}
+    method : {"auto", "direct", "sparse", "separable", "lowrank", "box", "fft", "matmul", "reference"}
         Which algorithm; see `plan`.
     threads : int, optional
         At most this many; default every core this process may use, and 1 in each block of a

@@ -32,7 +32,7 @@ class Machine:
     bytes_rate: float = 17e9  # bytes moved to or from memory per second and core
     bytes_rate_all: float = 35e9  # ... by all cores together
     cache_bytes: float = 9e5  # of the last-level cache that an image may count on
-    transform_rate: float = 60e9  # flop per second and core of the compiled transforms, 5 n log2 n a tile
+    transform_rate: float = 52e9  # flop per second and core of the compiled transforms, 5 n log2 n a tile
     fft_rate: float = 11e9  # flop per second and core of scipy.fft, counted as 5 n log2 n
     tile_overhead: float = 3.6e-4  # per tile of scipy.fft: Python, copies of small pieces
     call_overhead: float = 1.2e-6  # one native call

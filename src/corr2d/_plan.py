@@ -54,6 +54,11 @@ def get_threads() -> int:
     return available_cores() if _threads is None else _threads
 
 
+def threads_set() -> int | None:
+    """What `set_threads` was told; None: nothing."""
+    return _threads
+
+
 @dataclass(frozen=True, slots=True)
 class Considered:
     """One candidate's answer: predicted seconds, or the reason why it refused."""
@@ -267,21 +272,21 @@ def _footprint(plan: Plan) -> int:
     return 4096 + 8 * plan.facts.weights.nbytes + 16 * side**2 * (1 + (max(plan.problem.span) >= 768))
 
 
-_choices: Remembered[tuple[Candidate, int]] = Remembered(1 << 20)
+class Trained:
+    """A problem whose weights will not come again: nothing about them is measured or kept, but who is to compute."""
 
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        self._choices: dict[tuple[bool, str, int], tuple[Candidate, int]] = {}
 
-def run_trained(
-    problem: Problem, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int | None, image: np.ndarray, out: np.ndarray
-) -> None:
-    """Correlate with weights that will not come again: nothing about them is measured or kept.
-
-    `weights` and `biases` are float64 and contiguous, `image` and `out` canonical.
-    """
-    threads = get_threads() if threads is None else _count("threads", threads, 1)
-    facts = unmeasured(weights, biases)
-    key = problem, facts.finite, method, threads, optional_engines()
-    candidate, used = _choices.get(key, lambda: _consider(problem, facts, method, threads)[:2], lambda _: 1024)
-    candidate.prepare(problem, facts)(image, out, used)
+    def run(self, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int, image: np.ndarray, out: np.ndarray) -> None:
+        """Correlate: `weights` and `biases` are float64 and contiguous, `image` and `out` canonical."""
+        facts = unmeasured(weights, biases)
+        key = facts.finite, method, threads
+        if key not in self._choices:
+            self._choices[key] = _consider(self.problem, facts, method, threads)[:2]
+        candidate, used = self._choices[key]
+        candidate.prepare(self.problem, facts)(image, out, used)
 
 
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:

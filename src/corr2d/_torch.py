@@ -23,7 +23,8 @@ from . import _arrays
 from ._adjoint import image_gradient, kernel_gradient
 from ._boundary import Boundary
 from ._errors import DTypeError, OptionError, ShapeError
-from ._plan import get_threads, make_plan, run_trained
+from ._plan import Trained, make_plan, threads_set
+from ._problem import _count as at_least
 from ._problem import Problem, check_kernel_shape, image_axes, out_length, read_window, result_dtype
 from .engines import torch as device_engine
 
@@ -62,7 +63,7 @@ def name_of(dtype: torch.dtype) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _problem(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype, relaxed, trained, device) -> Problem:
+def _trained(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype, relaxed, trained, device) -> Trained:
     g = geometry
     lead, channels, bank = shape[:-2], None, 1
     if len(weight_shape) == 4:
@@ -71,15 +72,25 @@ def _problem(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype
             channels, lead = (outputs, inputs), shape[:-3] + ((g.groups,) if g.groups > 1 else ())
         bank = g.groups
     kernel_size = tuple(weight_shape[-2:])
-    return Problem(
+    problem = Problem(
         lead + (channels[1:] if channels else ()) + shape[-2:], lead, shape[-2:], kernel_size, channels, None, ((g.top, g.bottom), (g.left, g.right)),
         Boundary(g.boundary), complex(fill), (g.stride_y, g.stride_x), (g.dilation_y, g.dilation_x), complex(offset), image_dtype, out_dtype,
         g.out_size(*shape[-2:], kernel_size), bank=bank, trained=trained, relaxed=relaxed, device=device,
     )  # fmt: skip
+    return Trained(problem)
 
 
-def _problem_for(image: Tensor, weight_shape: Sequence[int], geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype, relaxed: bool, trained: bool) -> Problem:
-    return _problem(
+@lru_cache(maxsize=1024)
+def _part(p: Problem, channels, shape, kernel_size, pads, dilation, image_dtype, out_dtype, out_size) -> Trained:
+    """One of the correlations that an image's gradient is made of."""
+    return Trained(Problem(
+        shape, p.lead, shape[-2:], kernel_size, channels, None, pads, Boundary.CONSTANT, 0j, (1, 1), dilation, 0j, image_dtype, out_dtype,
+        out_size, bank=p.bank, trained=p.trained, relaxed=p.relaxed,
+    ))  # fmt: skip
+
+
+def _problem_for(image: Tensor, weight_shape: Sequence[int], geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype, relaxed: bool, trained: bool) -> Trained:
+    return _trained(
         tuple(image.shape), name_of(image.dtype), tuple(weight_shape), Geometry(*geometry), fill, offset, name_of(dtype), relaxed, trained,
         str(image.device),
     )  # fmt: skip
@@ -107,15 +118,27 @@ def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
 
 def _weights(weight: Tensor, p: Problem) -> np.ndarray:
     """float64, a bank's axis first; (kh, kw) alone where every plane has the same."""
-    array = weight.detach().to("cpu", torch.float64).contiguous().numpy()
+    array = _doubles(weight)
     return array.reshape(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
 
 
-def _run(p: Problem, weights: np.ndarray, biases: np.ndarray | None, image: Any, out: Any, method: str, threads: int) -> None:
-    if p.trained:
-        run_trained(p, weights, biases, method, threads or None, image, out)
+def _doubles(tensor: Tensor) -> np.ndarray:
+    tensor = tensor.detach()
+    if tensor.device.type != "cpu" or tensor.dtype == torch.bfloat16:
+        tensor = tensor.to("cpu", torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype)
+    return np.array(tensor.numpy(), dtype=np.float64, order="C")
+
+
+def _count(threads: int) -> int:
+    """As many as were asked for; else as many as PyTorch uses here: one in a data loader's process."""
+    return threads or min(torch.get_num_threads(), threads_set() or torch.get_num_threads())
+
+
+def _run(t: Trained, weights: np.ndarray, biases: np.ndarray | None, image: Any, out: Any, method: str, threads: int) -> None:
+    if t.problem.trained:
+        t.run(weights, biases, method, _count(threads), image, out)
     else:
-        make_plan(p, weights, method, threads or None).compute(image, out)
+        make_plan(t.problem, weights, method, _count(threads)).compute(image, out)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -127,11 +150,12 @@ def forward(
     method: str, threads: int, relaxed: bool, trained: bool,
 ) -> Tensor:  # fmt: skip
     """``correlate``, as it runs."""
-    p = _problem_for(image, weight.shape, geometry, fill, offset, dtype, relaxed, trained)
+    t = _problem_for(image, weight.shape, geometry, fill, offset, dtype, relaxed, trained)
+    p = t.problem
     out = _empty(image, _out_shape(image, weight, geometry), dtype)
-    biases = None if bias is None else bias.detach().to("cpu", torch.float64).contiguous().numpy()
+    biases = None if bias is None else _doubles(bias)
     if p.outputs:
-        _run(p, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
+        _run(t, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
     return out
 
 
@@ -160,7 +184,10 @@ def image_gradient_op(
     trained: bool,
 ) -> Tensor:  # fmt: skip
     """The adjoint of ``correlate`` with respect to its image, of the given shape."""
-    p = _problem(tuple(shape), name_of(dtype), tuple(weight.shape), Geometry(*geometry), 0.0, 0.0, name_of(gradient.dtype), relaxed, trained, str(gradient.device))
+    p = _trained(
+        tuple(shape), name_of(dtype), tuple(weight.shape), Geometry(*geometry), 0.0, 0.0, name_of(gradient.dtype), relaxed, trained,
+        str(gradient.device),
+    ).problem  # fmt: skip
     if p.device != "cpu":
         return device_engine.image_gradient(torch, p, weight, gradient, dtype).reshape(shape)
     halves = dtype in (torch.float16, torch.bfloat16)
@@ -171,11 +198,8 @@ def image_gradient_op(
     swapped = p.channels[::-1] if p.channels else None
 
     def correlate(seen, taps, pads, dilation, part):
-        part_problem = Problem(
-            seen.shape, p.lead, seen.shape[-2:], taps.shape[-2:], swapped, None, pads, Boundary.CONSTANT, 0j, (1, 1), dilation, 0j,
-            name_of(gradient.dtype), name_of(wide), part.shape[-2:], bank=p.bank, trained=p.trained, relaxed=p.relaxed,
-        )  # fmt: skip
-        _run(part_problem, np.ascontiguousarray(taps), None, seen, part, "auto", threads)
+        t = _part(p, swapped, seen.shape, taps.shape[-2:], pads, dilation, name_of(gradient.dtype), name_of(wide), part.shape[-2:])
+        _run(t, np.ascontiguousarray(taps), None, seen, part, "auto", threads)
 
     image_gradient(p, _weights(weight, p), _canonical(gradient, p, 0), correlate, _canonical(out, p, 1))
     return out if wide == dtype else out.to(dtype)
@@ -191,15 +215,15 @@ def kernel_gradient_op(
     gradient: Tensor, image: Tensor, shape: Sequence[int], geometry: Sequence[int], fill: float, dtype: torch.dtype, threads: int
 ) -> Tensor:
     """The adjoint of ``correlate`` with respect to its kernel, of the given shape."""
-    p = _problem_for(image, shape, geometry, fill, 0.0, gradient.dtype, True, True)
+    p = _problem_for(image, shape, geometry, fill, 0.0, gradient.dtype, True, True).problem
     if not gradient.numel():
         return torch.zeros(shape, dtype=dtype, device=image.device)
     if p.device != "cpu" or device_engine.sums_lags_faster(p):
-        with device_engine.settings(torch, threads or get_threads()):
+        with device_engine.settings(torch, _count(threads)):
             return device_engine.kernel_gradient(torch, p, image, gradient).reshape(shape).to(dtype)
     image, gradient = (t.float() if t.dtype == torch.bfloat16 else t for t in (image, gradient))
     sums = np.empty(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
-    kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, threads or get_threads())
+    kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, _count(threads))
     return torch.from_numpy(sums).reshape(tuple(shape)).to(dtype)
 
 
@@ -223,16 +247,13 @@ def _derive_correlate(ctx, g):
     image, weight = ctx.saved_tensors
     geometry, fill, threads, relaxed, trained = ctx.rest
     needed = ctx.needs_input_grad
-    for_image = image_gradient_op(g, weight, image.shape, geometry, image.dtype, threads, relaxed, trained) if needed[0] else None
-    for_weight = kernel_gradient_op(g, image, weight.shape, geometry, fill, weight.dtype, threads) if needed[1] else None
+    for_image = _call(image_gradient_op, g, weight, image.shape, geometry, image.dtype, threads, relaxed, trained) if needed[0] else None
+    for_weight = _call(kernel_gradient_op, g, image, weight.shape, geometry, fill, weight.dtype, threads) if needed[1] else None
     for_bias = None
     if needed[2]:
         axes = [axis for axis in range(g.dim()) if axis != g.dim() - 3 or weight.dim() == 2]
         for_bias = g.sum(axes, dtype=torch.promote_types(g.dtype, torch.float32)).reshape(-1).to(ctx.bias_dtype)
     return for_image, for_weight, for_bias, *[None] * 8
-
-
-correlate_op.register_autograd(_derive_correlate, setup_context=_keep_correlate)
 
 
 def _keep_image_gradient(ctx, inputs, output):
@@ -245,12 +266,9 @@ def _derive_image_gradient(ctx, v):
     gradient, weight = ctx.saved_tensors
     geometry, threads, relaxed, trained = ctx.rest
     needed = ctx.needs_input_grad
-    for_gradient = correlate_op(v, weight, None, geometry, 0.0, 0.0, gradient.dtype, "auto", threads, relaxed, trained) if needed[0] else None
-    for_weight = kernel_gradient_op(gradient, v, weight.shape, geometry, 0.0, weight.dtype, threads) if needed[1] else None
+    for_gradient = _call(correlate_op, v, weight, None, geometry, 0.0, 0.0, gradient.dtype, "auto", threads, relaxed, trained) if needed[0] else None
+    for_weight = _call(kernel_gradient_op, gradient, v, weight.shape, geometry, 0.0, weight.dtype, threads) if needed[1] else None
     return for_gradient, for_weight, *[None] * 6
-
-
-image_gradient_op.register_autograd(_derive_image_gradient, setup_context=_keep_image_gradient)
 
 
 def _keep_kernel_gradient(ctx, inputs, output):
@@ -263,12 +281,9 @@ def _derive_kernel_gradient(ctx, v):
     gradient, image = ctx.saved_tensors
     geometry, fill, threads = ctx.rest
     needed = ctx.needs_input_grad
-    for_gradient = correlate_op(image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
-    for_image = image_gradient_op(gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
+    for_gradient = _call(correlate_op, image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
+    for_image = _call(image_gradient_op, gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
     return for_gradient, for_image, *[None] * 5
-
-
-kernel_gradient_op.register_autograd(_derive_kernel_gradient, setup_context=_keep_kernel_gradient)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -277,29 +292,49 @@ kernel_gradient_op.register_autograd(_derive_kernel_gradient, setup_context=_kee
 
 def _one_by_one(op, info, in_dims, args):
     def at(i):
-        return [a.select(d, i) if d is not None else a for a, d in zip(args, in_dims, strict=True)]
+        return [a.select(d, i) if isinstance(a, Tensor) and d is not None else a for a, d in zip(args, in_dims, strict=True)]
 
-    return torch.stack([op(*at(i)) for i in range(info.batch_size)]), 0
+    return torch.stack([_call(op, *at(i)) for i in range(info.batch_size)]), 0
 
 
-@correlate_op.register_vmap
-def _(info, in_dims, *args):
-    if any(d is not None for d in in_dims[1:]):
+def _batch_correlate(info, in_dims, *args):
+    if in_dims[1] is not None or in_dims[2] is not None:
         return _one_by_one(correlate_op, info, in_dims, args)
-    return correlate_op(args[0].movedim(in_dims[0], 0), *args[1:]), 0
+    return _call(correlate_op, args[0].movedim(in_dims[0], 0), *args[1:]), 0
 
 
-@image_gradient_op.register_vmap
-def _(info, in_dims, *args):
+def _batch_image_gradient(info, in_dims, *args):
     if in_dims[1] is not None:
         return _one_by_one(image_gradient_op, info, in_dims, args)
     gradient, weight, shape, *rest = args
-    return image_gradient_op(gradient.movedim(in_dims[0], 0), weight, [info.batch_size, *shape], *rest), 0
+    return _call(image_gradient_op, gradient.movedim(in_dims[0], 0), weight, [info.batch_size, *shape], *rest), 0
 
 
-@kernel_gradient_op.register_vmap
-def _(info, in_dims, *args):
+def _batch_kernel_gradient(info, in_dims, *args):
     return _one_by_one(kernel_gradient_op, info, in_dims, args)
+
+
+_FUNCTIONS: dict[Any, Any] = {}
+for _op, *_rules in (
+    (correlate_op, _keep_correlate, _derive_correlate, _batch_correlate),
+    (image_gradient_op, _keep_image_gradient, _derive_image_gradient, _batch_image_gradient),
+    (kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _batch_kernel_gradient),
+):
+    _keep, _derive, _batch = _rules
+    _op.register_autograd(_derive, setup_context=_keep)
+    _op.register_vmap(_batch)
+    # What torch.func's transforms take: they do not enter an operator's own derivatives.
+    _FUNCTIONS[_op] = type(
+        "Derived", (torch.autograd.Function,),
+        {name: staticmethod(rule) for name, rule in (("forward", _op), ("setup_context", _keep), ("backward", _derive), ("vmap", _batch))},
+    )  # fmt: skip
+
+
+def _call(op: Any, *args: Any) -> Tensor:
+    """An operator, so that every transformation of PyTorch goes through it."""
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return _FUNCTIONS[op].apply(*args)
+    return op(*args)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -308,9 +343,17 @@ def _(info, in_dims, *args):
 
 def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int], dtype: torch.dtype) -> Tensor:
     """`corr2d.nn.Conv2D` on a checked image."""
+    g = Geometry(*geometry)
+    plain = g.boundary == Boundary.CONSTANT and (g.top, g.left) == (g.bottom, g.right)
+    if weight.dim() == 4 and plain and (image.device.type != "cpu" or device_engine.many_channels(weight.shape[0] // g.groups, weight.shape[1])):
+        # The planner's choice for many channels, taken early: PyTorch's own call, its own gradients.
+        image, weight = image.to(dtype), weight.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
+        return torch.nn.functional.conv2d(image, weight, bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups)
     image = image.to(torch.uint8) if image.dtype == torch.bool else image
-    run = correlate_op if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled() else forward
-    return run(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+    if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled():
+        return _call(correlate_op, image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+    return forward(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
 
 
 def needed(image: Any, kernel: Any) -> bool:
@@ -338,11 +381,16 @@ def correlate(image: Tensor, kernel: Any, out: Any, words: tuple[Any, ...]) -> T
     elif kernel.is_complex():
         kernel = kernel.conj()
     size = tuple(kernel.shape[-2:])
-    pads, boundary, fill, stride, dilation = read_window(size, kernel_anchor, padding, boundary, fill, anchor, stride, dilation, turned)
+    # A compiler may hold a float as a symbol, which has no imaginary part.
+    plain = isinstance(fill, (int, float)) and not isinstance(fill, bool)
+    pads, boundary, number, stride, dilation = read_window(
+        size, kernel_anchor, padding, boundary, 0.0 if plain else fill, anchor, stride, dilation, turned
+    )
+    fills = (fill, 0.0) if plain else (number.real, number.imag)
     _, _, axis = image_axes(tuple(image.shape), tuple(kernel.shape[:2]) if kernel.dim() == 4 else None, channel_axis)
     image = image if axis is None else image.movedim(axis, -3)
     offset = complex(offset)
-    wanted = getattr(torch, result_dtype(image_dtype, _arrays.default_float(torch), kernel.is_complex() or offset.imag != 0, fill, dtype))
+    wanted = getattr(torch, result_dtype(image_dtype, _arrays.default_float(torch), kernel.is_complex() or offset.imag != 0, number, dtype))
     if image.dtype == torch.bool:
         image = image.to(torch.uint8)
     history = torch.is_grad_enabled() and (image.requires_grad or kernel.requires_grad)
@@ -351,24 +399,23 @@ def correlate(image: Tensor, kernel: Any, out: Any, words: tuple[Any, ...]) -> T
     geometry = list(Geometry.of(pads, boundary, stride, dilation))
     # Structure is looked for in kernels that stay; and in all where integers have to be exact.
     trained = image.is_floating_point() and kernel.requires_grad
-    result = _complex_parts(image, kernel, geometry, fill, offset, wanted, method, _threads(threads), trained)
+    result = _complex_parts(image, kernel, geometry, fills, offset, wanted, method, _threads(threads), trained)
     result = result if axis is None else result.movedim(-3, axis)
     return result if out is None else _into(out, result, history)
 
 
-def _complex_parts(image, kernel, geometry, fill, offset, wanted, method, threads, trained) -> Tensor:
+def _complex_parts(image, kernel, geometry, fills, offset, wanted, method, threads, trained) -> Tensor:
     part = {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(wanted, wanted)
 
     def real(x, k, fill, offset):
-        return correlate_op(x, k, None, geometry, float(fill), float(offset), part, method, threads, False, trained)
+        return _call(correlate_op, x, k, None, geometry, fill, offset, part, method, threads, False, trained)
 
     if not wanted.is_complex:
-        return real(image, kernel, fill.real, offset.real)
-    fill = fill if image.is_complex() else complex(fill.real)
-    x, fills = ((image.real, image.imag), (fill.real, fill.imag)) if image.is_complex() else ((image,), (fill.real,))
+        return real(image, kernel, fills[0], offset.real)
+    x = (image.real, image.imag) if image.is_complex() else (image,)
     k = (kernel.real, kernel.imag) if kernel.is_complex() else (kernel,)
     of = [[real(a, b, f, offset.real if i + j == 0 else offset.imag if i + j == 1 and (i or len(x) == 1) else 0.0) for j, b in enumerate(k)]
-          for i, (a, f) in enumerate(zip(x, fills, strict=True))]  # fmt: skip
+          for i, (a, f) in enumerate(zip(x, fills))]  # fmt: skip
     if len(x) == 2 and len(k) == 2:
         return torch.complex(of[0][0] - of[1][1], of[0][1] + of[1][0])
     if len(x) == 1 and len(k) == 1:
@@ -389,9 +436,7 @@ def _kernel(kernel: Any, image: Tensor) -> tuple[Tensor, Any, complex]:
 
 
 def _threads(threads: Any) -> int:
-    from ._problem import _count
-
-    return 0 if threads is None else _count("threads", threads, 1)
+    return 0 if threads is None else at_least("threads", threads, 1)
 
 
 def _into(out: Any, result: Tensor, history: bool) -> Tensor:

@@ -17,6 +17,8 @@ from ._cli.bench import bench
 from ._cli.calibrate import calibrate
 from ._cli.common import say
 from ._cli.demo import demo
+from ._cli.describe import describe
+from ._cli.design import design
 from ._cli.export import export
 from ._cli.learn import learn
 from ._cli.plan import plan
@@ -32,7 +34,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, export, learn, calibrate, bench, demo, studio):
+for command in (apply, plan, design, describe, learn, export, calibrate, bench, demo, studio):
     app.command(command)
 
 

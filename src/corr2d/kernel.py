@@ -381,7 +381,11 @@ class Kernel:
 
 def _bracketed(source: str) -> str:
     """Safe to be part of a longer expression: a call is, a sum or a note is not."""
-    return source if " " not in source.partition("(")[0] and source[:1] not in "-" else f"({source})"
+    depth, loose = 0, source.startswith("-")
+    for char in source:
+        depth += (char == "(") - (char == ")")
+        loose |= char == " " and depth == 0
+    return f"({source})" if loose else source
 
 
 def _default_tap(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -7,7 +7,9 @@ The grammar, most specific first::
     [[0, -1], [1, 0]]              a JSON list of rows; a flat list is one row
     0 -1 0; -1 5 -1; 0 -1 0        rows: numbers between blanks or commas, rows
                                    between semicolons or line ends; 1/9 is a number
-    gaussian:sigma=2               a preset, its arguments by name or in order
+    gaussian:sigma=2               a preset, its arguments by name or in order: every
+                                   function of `corr2d.kernels`, e.g. kirsch:NE,
+                                   derivative:dx=1,accuracy=4, savgol:window=(5,7),degree=2
 """
 
 import difflib
@@ -28,24 +30,24 @@ from .kernel import Kernel
 
 __all__ = ["PRESETS", "parse_kernel"]
 
+_ALONG_AXES = ("farid", "prewitt", "roberts", "scharr", "sobel")  # their axis may be part of the name
+
 PRESETS: Mapping[str, Callable[..., Kernel]] = MappingProxyType(
     {
-        "box": kernels.box,
-        "gaussian": kernels.gaussian,
-        "identity": kernels.identity,
-        "laplacian": kernels.laplacian,
-        "scharr-x": partial(kernels.scharr, axis=1),
-        "scharr-y": partial(kernels.scharr, axis=0),
-        "sharpen": kernels.sharpen,
-        "sobel-x": partial(kernels.sobel, axis=1),
-        "sobel-y": partial(kernels.sobel, axis=0),
+        name: make
+        for design in kernels.__all__
+        for name, make in [
+            (design.replace("_", "-"), getattr(kernels, design)),
+            *([(f"{design}-{axis}", partial(getattr(kernels, design), axis=n)) for n, axis in ((1, "x"), (0, "y"))]
+              if design in _ALONG_AXES else []),
+        ]
     }
-)
+)  # fmt: skip
 """Every preset by the name it has in a kernel string."""
 
 _TOKEN_END = re.compile(r"\s*,\s*|\s+")
 _ARGUMENT = re.compile(
-    rf"(?:([a-z_]+)=)?(?:({NUMBER}(?:/{NUMBER})?)|\(([^()]*)\))", re.ASCII | re.IGNORECASE
+    rf"(?:([a-z_0-9]+)=)?(?:({NUMBER}(?:/{NUMBER})?)|\(([^()]*)\)|([a-z]+))", re.ASCII | re.IGNORECASE
 )
 
 
@@ -74,10 +76,12 @@ def parse_kernel(text: str) -> Kernel:
     np.float64(1.0)
     >>> parse_kernel("gaussian:sigma=2").shape
     (17, 17)
-    >>> parse_kernel("sobel")
+    >>> parse_kernel("kirsch:direction=NE").name
+    'kirsch NE'
+    >>> parse_kernel("sobl-x")
     Traceback (most recent call last):
         ...
-    corr2d._errors.OptionError: kernel 'sobel': no such preset; closest is 'sobel-x'; presets: box, ...
+    corr2d._errors.OptionError: kernel 'sobl-x': no such preset; closest is 'sobel-x'; all 39 are listed by `corr2d design`
     """
     stripped = text.strip()
     if not stripped:
@@ -104,15 +108,18 @@ def _from_preset(text: str) -> Kernel:
     preset = PRESETS.get(name)
     if preset is None:
         closest = max(PRESETS, key=lambda known: difflib.SequenceMatcher(None, name, known).ratio())
-        raise OptionError(f"no such preset; closest is {closest!r}; presets: {', '.join(PRESETS)}")
+        raise OptionError(f"no such preset; closest is {closest!r}; all {len(PRESETS)} are listed by `corr2d design`")
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for argument in _split_arguments(rest):
         match = _ARGUMENT.fullmatch(argument)
         if match is None:
-            raise OptionError(f"argument {argument!r} is not name=number")
-        key, number, pair = match.groups()
-        value = _whole_or_not(number) if number else tuple(map(_whole_or_not, _TOKEN_END.split(pair.strip())))
+            raise OptionError(f"argument {argument!r} is not name=number or name=word")
+        key, number, pair, word = match.groups()
+        if number:
+            value: Any = _whole_or_not(number)
+        else:
+            value = word or tuple(map(_whole_or_not, _TOKEN_END.split(pair.strip())))
         if key in kwargs:
             raise OptionError(f"{key} is given twice")
         if key:
@@ -131,7 +138,12 @@ def _from_preset(text: str) -> Kernel:
     except TypeError:
         takes = f"takes {', '.join(accepted)}" if accepted else "takes no arguments"
         raise OptionError(f"preset {name} {takes}") from None
-    return preset(*args, **kwargs)
+    try:
+        return preset(*args, **kwargs)
+    except TypeError as error:  # a word where the design counts or measures
+        if isinstance(error, Corr2dError):
+            raise
+        raise OptionError(f"preset {name}: {one_line(error)}") from None
 
 
 def _split_arguments(text: str) -> list[str]:

@@ -17,11 +17,14 @@ except ImportError:
     raise MissingExtraError('corr2d.nn needs PyTorch: pip install "corr2d[torch]"') from None
 
 from . import _torch
-from ._boundary import parse_boundary
+from ._boundary import Boundary
 
 __all__ = ["Conv2D"]
 
-_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap", "symmetric": "symmetric"}
+_MODES = {
+    "zeros": Boundary.CONSTANT, "reflect": Boundary.REFLECT, "replicate": Boundary.EDGE, "circular": Boundary.WRAP,
+    "symmetric": Boundary.SYMMETRIC,
+}  # fmt: skip
 
 
 class Conv2D(torch.nn.Conv2d):
@@ -135,13 +138,13 @@ class Conv2D(torch.nn.Conv2d):
         return _torch.layer(input, self.weight, self.bias, self._geometry(), dtype)
 
     def _geometry(self) -> list[int]:
-        padding, boundary = self.padding, parse_boundary(_MODES[self.padding_mode])
+        padding = self.padding
         if padding == "same":
             spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             pads = tuple((span // 2, span - span // 2) for span in spans)
         else:
             pads = ((0, 0), (0, 0)) if padding == "valid" else tuple((p, p) for p in padding)
-        return list(_torch.Geometry.of(pads, boundary, self.stride, self.dilation, self.groups))
+        return list(_torch.Geometry.of(pads, _MODES[self.padding_mode], self.stride, self.dilation, self.groups))
 
     def _check(self, image: Any) -> None:
         if not isinstance(image, torch.Tensor):

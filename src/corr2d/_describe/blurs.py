@@ -49,7 +49,12 @@ def gaussians(k: Sight) -> Iterator[Fit]:
     if min(theta) < 0.3:  # no more than its middle tap is left of it
         return
     axes = [letter for letter, is_flat in zip("yx", flat, strict=True) if not is_flat]
-    alike = len(theta) == 2 and abs(theta[0] - theta[1]) <= 1e-4 * theta[0]
+    if len(theta) == 2 and abs(theta[0] - theta[1]) <= 1e-2 * theta[0]:
+        one = refined(k, [(theta[0] + theta[1]) / 2], lambda s: model(s, s))
+        # One width is simpler, and as good unless the second brings it within the tolerance.
+        if one is not None and (k.same(fitted(k, model(*one, *one))[1]) or not k.same(fitted(k, model(*theta))[1])):
+            theta = abs(one[0]), abs(one[0])
+    alike = len(theta) == 2 and theta[0] == theta[1]
     width = _widths(theta, axes, alike)
     radii = [r for r, is_flat in zip(k.radius, flat, strict=True) if not is_flat]
     title = "Gaussian" if not any(orders) else f"{_partial(*orders)} of a Gaussian"
@@ -83,7 +88,7 @@ def slanted_gaussian(k: Sight) -> Iterator[Fit]:
             long, short, angle = abs(theta[0]), abs(theta[1]), math.degrees(theta[2]) % 180
             words = f"Gaussian σ = {decimal(long)} along {decimal(angle)}°, {decimal(short)} across"
             yield Fit(words, model(*theta), "gaussian", {"sigma": long, "across": short, "angle": angle}, 3)
-    elif k.same(-k.weights[::-1, ::-1]) and k.shape[0] == k.shape[1]:
+    elif k.like(-k.weights[::-1, ::-1]) and k.shape[0] == k.shape[1]:
         slope = k.moment(0, 1), k.moment(1, 0)
         cubic = k.moment(0, 3) + k.moment(1, 2), k.moment(2, 1) + k.moment(3, 0)
         i = int(abs(slope[1]) > abs(slope[0]))

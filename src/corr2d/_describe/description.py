@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import corr2d
 
 from . import words
-from .measures import Orders, Response, Symmetry, moments, orders, rank, response, spread, symmetry
+from .measures import Orders, Response, Symmetry, half_turn, moments, orders, rank, response, spread, symmetry
 from .naming import Name
 from .rational import Rational, nearest_rational
 
@@ -186,7 +186,8 @@ class Description:
             spread = math.hypot(b - a, c)
             if spread <= 1e-6 * (abs(a) + abs(b) + abs(c)):
                 return None
-            return math.degrees(0.5 * math.atan2(-c, b - a) + (0 if abs(a + b + spread) >= abs(a + b - spread) else math.pi / 2)) % 180
+            other = abs(a + b + spread) < abs(a + b - spread)
+            return half_turn(math.degrees(0.5 * math.atan2(-c, b - a)) + 90 * other)
         return None if self._spread is None else self._spread[1]
 
     @cached_property

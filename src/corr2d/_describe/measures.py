@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Orders", "Response", "Symmetry", "moments", "orders", "rank", "response", "spread", "symmetry"]
+__all__ = ["Orders", "Response", "Symmetry", "half_turn", "moments", "orders", "rank", "response", "spread", "symmetry"]
 
 Array = NDArray[np.float64]
 
@@ -144,7 +144,13 @@ def spread(about: dict[tuple[int, int], float]) -> tuple[tuple[float, float], fl
     sigmas = math.sqrt(half + difference), math.sqrt(max(half - difference, 0.0))
     if difference <= 1e-6 * half:
         return sigmas, None
-    return sigmas, math.degrees(0.5 * math.atan2(-2 * cyx, cxx - cyy)) % 180
+    return sigmas, half_turn(math.degrees(0.5 * math.atan2(-2 * cyx, cxx - cyy)))
+
+
+def half_turn(angle: float) -> float:
+    """The angle of a line, from 0 to below 180."""
+    angle %= 180
+    return 0.0 if 180 - angle < 1e-9 else angle
 
 
 def response(weights: Array) -> Response:

@@ -117,8 +117,6 @@ def _judged(sight: Sight, fit: Fit) -> tuple[float, Name] | None:
     evidence = (numbers - (0 if chosen else fit.free) - (not known)) * bits - (_SHORT_BITS * fit.free if chosen else 0.0)
     if sight.weights.size == 1:
         evidence = 64.0  # one tap is what it is
-    if evidence <= _CHANCE_BITS:
-        return None
     quality = 1.0 if exact else 0.9 - 0.4 * missed / CLOSE
     confidence = quality * (1 - 2.0 ** -(evidence - _CHANCE_BITS))
     if confidence < 0.5:

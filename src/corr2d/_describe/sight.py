@@ -66,6 +66,10 @@ class Sight:
         """Whether *other* is these weights, as far as the tolerance can tell."""
         return self.misfit(other) <= 1
 
+    def like(self, image: Array) -> bool:
+        """Whether *image*, made of these weights, is these weights: both sides are off by the tolerance."""
+        return self.misfit(image) <= np.sqrt(2)
+
     def misfit(self, model: Array) -> float:
         """Root mean square of the difference in tolerances, 1 being the most that chance explains."""
         excess = np.sqrt(np.mean(((self.weights - model) / self.tolerance) ** 2))
@@ -74,7 +78,7 @@ class Sight:
     @cached_property
     def even(self) -> bool:
         """Unchanged by half a turn."""
-        return self.same(self.weights[::-1, ::-1])
+        return self.like(self.weights[::-1, ::-1])
 
     @cached_property
     def nonnegative(self) -> bool:
@@ -84,7 +88,7 @@ class Sight:
     def round(self) -> bool:
         """Unchanged by mirrors and quarter turns."""
         w = self.weights
-        return self.shape[0] == self.shape[1] and self.even and self.same(w.T) and self.same(w[::-1])
+        return self.shape[0] == self.shape[1] and self.even and self.like(w.T) and self.like(w[::-1])
 
     @cached_property
     def factors(self) -> tuple[Array, Array] | None:
@@ -105,7 +109,7 @@ class Sight:
             images += [(w.T, seen.T), (np.rot90(w), np.rot90(seen))]
         least = seen.copy()
         for image, index in images:
-            if self.same(image) or self.same(-image):
+            if self.like(image) or self.like(-image):
                 least = np.minimum(least, index)
         for _ in range(3):  # to the smallest index of the whole orbit
             least = least.ravel()[least]

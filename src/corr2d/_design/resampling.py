@@ -63,7 +63,8 @@ def shift(dy: float = 0.0, dx: float = 0.0, *, method: str = "lanczos", lobes: i
     reach, h = {"lanczos": (lobes, _lanczos(lobes)), "cubic": (2, _keys), "linear": (1, _tent)}[method]
     column, row = (_moved(finite(name, d), reach, h, name) for name, d in (("dy", dy), ("dx", dx)))
     words = "" if method == "lanczos" else f" {method}"
-    return Kernel(np.outer(column, row), name=f"shift {float(dy):g},{float(dx):g}{words}")
+    weights = np.outer(column, row) + 0.0  # -0.0 in a kernel prints badly
+    return Kernel(weights, name=f"shift {float(dy):g},{float(dx):g}{words}")
 
 
 @designed

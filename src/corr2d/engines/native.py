@@ -59,21 +59,25 @@ class Recipe:
 class _Native:
     engine = "native"
 
-    def _arithmetic(self, problem: Problem, seconds: float, m: Machine, double: bool, rate: float | None = None) -> float:
+    def _arithmetic(
+        self, problem: Problem, seconds: float, m: Machine, double: bool, rate: float | None = None, unit: int = _VECTOR
+    ) -> float:
         """Core-seconds of all outputs, where one float32 takes `seconds`, and of bringing the image to them.
 
-        Rows are computed in whole vectors; a row that does not lie in memory as the sums need
-        it is first gathered, at `rate`, and so is every row of a narrow image.
+        Rows are computed in whole units of so many samples; a row that does not lie in memory as the
+        sums need it is first gathered, at `rate`, and so is every row of a narrow image.
         """
         lanes = 2 if problem.complex_result else 1
         width, (rows, columns) = problem.out_size[1] * lanes, problem.out_size
-        computed = problem.planes * (problem.channels[0] if problem.channels else 1) * rows * -(-width // _VECTOR) * _VECTOR
+        computed = problem.planes * (problem.channels[0] if problem.channels else 1) * rows * -(-width // unit) * unit
         total = computed * seconds * (2 if double else 1)
         inputs = problem.planes * (problem.channels[1] if problem.channels else 1)
         gathered = inputs * (rows * problem.stride[0] + problem.span[0]) if problem.outputs else 0
         own = ("float64", "complex128") if double else ("float32", "complex64")
         in_place = problem.image_dtype in own and problem.stride[1] == 1 and width >= _IN_PLACE and problem.channel_axis is None
         read = 2 * problem.span[1] if in_place else columns * problem.stride[1] + problem.span[1]
+        if problem.channel_axis is not None and problem.stride[1] > 1:  # channels are taken apart, sample by sample
+            rate = m.strided_rate
         return total + gathered * (m.row_overhead + read * lanes / (rate or m.convert_rate))
 
     def _passes(self, problem: Problem, ranks: int, m: Machine, double: bool) -> float:
@@ -142,7 +146,7 @@ class Direct(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         if small_integers(problem, facts):
             return Recipe(U16, group=problem.kernel_size[0], places=facts.binary_places, across=self._across(problem, facts))
-        if problem.relaxed and problem.channels and problem.kernel_size[0] <= BLOCK_ROWS:
+        if problem.relaxed and problem.kernel_size[0] <= BLOCK_ROWS:
             return Recipe(accumulator(problem, facts, 0), problem.kernel_size[0])
         inputs = problem.channels[1] if problem.channels else 1
         inputs *= 2 if problem.complex_image and mixes(problem, facts) else 1
@@ -182,8 +186,13 @@ class Direct(_Native):
         pairs = kw // 2 if recipe.across else 0
         products = kh * (kw - pairs) + pairs * (kh + 5) / 6  # six rows of output share what is added first
         taps = inputs * (products + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
+        # The rows of many channels leave the first-level cache, and sums are stored and loaded between channels.
+        taps *= 1 + inputs / 32 if problem.channels else 1
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
-        return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate)
+        # Blocks are four vectors wide, but for kernels that one vector at a time is compiled for (native/direct.hpp).
+        vector = _VECTOR * (2 if recipe.accumulator == U16 else 1)
+        narrow = problem.out_size[1] < 4 * vector and kh <= 7 and recipe.group == kh
+        return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate, vector if narrow else 4 * vector)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))

@@ -66,6 +66,16 @@ class _Torch:
         return accumulator(problem, facts, self._roundings(problem, facts))
 
 
+def _channel_share(outputs: int, inputs: int) -> float:
+    """oneDNN's blocks have 16 output channels; few input channels leave its registers waiting."""
+    return outputs / (-(-outputs // 16) * 16) * inputs / (inputs + 4)
+
+
+def many_channels(outputs: int, inputs: int) -> bool:
+    """Whether ``conv2d`` is faster than the compiled sums on the CPU, by the terms of both candidates' `work`."""
+    return CONV_SHARE * _channel_share(outputs, inputs) * (1 + inputs / 32) > 1
+
+
 class MatMul(_Torch):
     """The windows as a matrix, times the kernel: ``conv2d``, on the CPU oneDNN's or a BLAS product."""
 
@@ -91,8 +101,7 @@ class MatMul(_Torch):
         if problem.device != "cpu":
             return DEVICE_CALL + multiplications * (4 if double else 1) / (machine.fma_rate * DEVICE_RATE)
         outputs, inputs = problem.channels
-        # oneDNN's blocks have 16 output channels; few input channels leave its registers waiting.
-        share = CONV_SHARE * outputs / (-(-outputs // 16) * 16) * inputs / (inputs + 4)
+        share = CONV_SHARE * _channel_share(outputs, inputs)
         return CONV_OVERHEAD + multiplications * (2.5 if double else 1) / (machine.fma_rate * share)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
@@ -101,10 +110,10 @@ class MatMul(_Torch):
 
         def run(image: Any, out: Any, threads: int) -> None:
             torch = sys.modules["torch"]
-            image, out = as_tensor(torch, image, problem.image_dtype), as_tensor(torch, out, problem.out_dtype)
+            image = as_tensor(torch, image, problem.image_dtype)
             if not problem.outputs:
                 return
-            with settings(torch, threads):
+            with settings(torch, threads), as_result(torch, out, problem.out_dtype) as out:
                 if sums == I128:
                     _exact(torch, problem, facts, image, out)
                     return
@@ -144,9 +153,9 @@ class TorchFFT(_Torch):
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: Any, out: Any, threads: int) -> None:
             torch = sys.modules["torch"]
-            image, out = as_tensor(torch, image, problem.image_dtype), as_tensor(torch, out, problem.out_dtype)
+            image = as_tensor(torch, image, problem.image_dtype)
             if problem.outputs:
-                with settings(torch, threads):
+                with settings(torch, threads), as_result(torch, out, problem.out_dtype) as out:
                     _transform(torch, problem, facts, image, out, torch.float64 if self._double(problem, facts) else torch.float32)
 
         return run
@@ -168,13 +177,22 @@ def settings(torch: Any, threads: int):
 
 
 def as_tensor(torch: Any, array: Any, dtype: str) -> Any:
-    """The same memory as a tensor."""
+    """The same memory as a tensor, or a copy where no tensor has such strides."""
     if not isinstance(array, np.ndarray):
         return array
-    if any(s < 0 for s in array.strides) or not array.flags.writeable or not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)  # an image; results are plain
+    if any(s < 0 or s % array.itemsize for s in array.strides) or not array.flags.writeable or not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)
     tensor = torch.from_numpy(array)
     return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
+
+
+@contextmanager
+def as_result(torch: Any, out: Any, dtype: str):
+    """A tensor to compute into; `out` holds what it held when the block ends."""
+    tensor = as_tensor(torch, out, dtype)
+    yield tensor
+    if isinstance(out, np.ndarray) and tensor.data_ptr() != out.__array_interface__["data"][0]:
+        out[...] = (tensor.view(torch.uint16) if dtype == "bfloat16" else tensor).numpy()
 
 
 # -------------------------------------------------------------------------------------------------

@@ -52,10 +52,13 @@ def _best_tiles(
     for ny, down in axes[0]:
         for nx, across in axes[1]:
             points, pairs = ny * nx, -(-down * across // 2) * planes
+            # Shares of the tile that hold pixels: only those are gathered, and columns without any not transformed.
+            high, wide = (min(1.0, (o / c + r) / n) for o, c, r, n in zip(dense, (down, across), span, (ny, nx), strict=True))
+            levels = math.log2(nx) + math.log2(ny) * wide + POINT_LEVELS * high * wide
             size = points * (16 if double else 8)
             # Beyond the second-level cache, then beyond a core's share of the third.
             spill = 1.0 if size < 1 << 20 else 1.05 if size <= 2 << 20 else 1.2 if size <= 4 << 20 else 1.5
-            flop = 5 * (points * (math.log2(points) + POINT_LEVELS) * spill + ny * ROW_LEVELS)
+            flop = 5 * (points * levels * spill + ny * ROW_LEVELS)
             # Half the weight is on the time that two threads would take, who share no pair.
             best = min(best, (flop * (pairs + pairs % 2 / 2), flop * pairs, (ny, nx)))
     return best[1:]
