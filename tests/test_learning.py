@@ -133,9 +133,9 @@ def test_the_chapters_picture_cannot_tell_more(chapter):
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 4), (2, 7), (9, 9)], ids=str)
 def test_random_kernels_without_noise(photo, size):
     """To 1e-11 of the largest tap."""
-    k = np.random.default_rng(3).normal(size=size)
-    after = valid(photo, k) + 2.5
-    fit = corr2d.learn_kernel(photo, after, size)
+    k, x = np.random.default_rng(3).normal(size=size), photo[100:300, 150:350]
+    after = valid(x, k) + 2.5
+    fit = corr2d.learn_kernel(x, after, size)
     assert abs(fit.kernel.weights - k).max() <= 1e-11 * abs(k).max()
     assert fit.verdict == "lsi-exact" and abs(fit.bias - 2.5) < 1e-8
 
@@ -229,14 +229,14 @@ def test_shifts_and_crops(photo):
 
 @pytest.mark.parametrize("noise", ["white", "correlated"])
 def test_intervals_cover(photo, noise):
-    """95 % intervals hold the truth 93 to 97 times in 100 (here: within what 1 500 taps can tell)."""
-    x = photo[150:278, 150:278].astype(float)
+    """95 % intervals hold the truth 93 to 97 times in 100, over 1 200 taps."""
+    x = photo[150:262, 150:262].astype(float)
     k = np.random.default_rng(0).normal(size=(3, 5))
     clean, inside = valid(x, k), []
-    for seed in range(100):
+    for seed in range(80):
         e = np.random.default_rng(seed).normal(scale=2, size=(clean.shape[0] + 2, clean.shape[1] + 2))
         e = e[1:-1, 1:-1] if noise == "white" else corr2d.corr2d(e, np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 6)
-        low, high = corr2d.learn_kernel(x, clean + e).confidence_interval(0.95)
+        low, high = corr2d.learn_kernel(x, clean + e, (3, 5)).confidence_interval(0.95)
         inside.append((low <= k) & (k <= high))
     assert 0.93 <= np.mean(inside) <= 0.97
 
@@ -377,7 +377,7 @@ def test_linear_light(photo):
     """A blur in linear light: the curve is found and named, the taps are right."""
     light = blurred(np.where(photo / 255 <= 0.04045, photo / 255 / 12.92, ((photo / 255 + 0.055) / 1.055) ** 2.4), 1.0)
     y = np.rint(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(np.uint8)
-    plain, fit = corr2d.learn_kernel(photo, y), corr2d.learn_kernel(photo, y, curves="auto")
+    plain, fit = corr2d.learn_kernel(photo, y, 7), corr2d.learn_kernel(photo, y, 7, curves="auto")
     assert plain.verdict == fit.verdict == "static-nonlinear"
     assert "sRGB" in fit.reasons[0] and fit.rms < 0.35 < plain.rms
     truth = corr2d.kernels.gaussian(1.0).weights
@@ -387,8 +387,9 @@ def test_linear_light(photo):
 
 def test_no_curve_is_made_up(photo):
     """Plain noise is not a tone curve."""
-    y = blurred(photo, 1.0) + np.random.default_rng(0).normal(size=photo.shape)
-    assert corr2d.learn_kernel(photo, y, curves="auto").verdict == "lsi+noise"
+    x = photo[100:300, 100:300]
+    y = blurred(x, 1.0) + np.random.default_rng(0).normal(size=x.shape)
+    assert corr2d.learn_kernel(x, y, 7, curves="auto").verdict == "lsi+noise"
 
 
 def test_kernels_that_change_across_the_picture(photo):
@@ -399,7 +400,8 @@ def test_kernels_that_change_across_the_picture(photo):
     assert fit.verdict == "spatially-varying" and fit.rms < 0.35 < corr2d.learn_kernel(photo, y, 9).rms
     left = fit.variation.at(256, 0)
     assert abs(left[4, 4] - corr2d.kernels.gaussian(0.6).weights.max()) < 0.02
-    same = corr2d.learn_kernel(photo, np.rint(blurred(photo, 1.0)), 9, vary="auto")
+    part = photo[:200, :200]
+    same = corr2d.learn_kernel(part, np.rint(blurred(part, 1.0)), 5, vary="auto")
     assert same.variation is None and "everywhere" in same.reasons[-1]
 
 
@@ -590,7 +592,7 @@ def test_controls(photo, name):
     assert fit.verdict == verdict, fit.reasons
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_linear_filters_raise_no_alarm(photo, seed):
     """Random kernels, places in the picture, kinds of noise; benchmarks/learning.py runs two hundred."""
     x, y, expected = linear_case(photo, seed)

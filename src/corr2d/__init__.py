@@ -1,7 +1,8 @@
 """corr2d: 2-D cross-correlation of images with kernels.
 
 ``corr2d.corr2d(image, kernel)`` applies a kernel, ``corr2d.plan`` says how and why,
-``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does, ``corr2d.images`` reads and writes pictures.
+``corr2d.kernels`` designs kernels, ``corr2d.describe`` says what one does,
+``corr2d.learn_kernel`` finds the one between two pictures, ``corr2d.images`` reads and writes pictures.
 """
 
 from __future__ import annotations

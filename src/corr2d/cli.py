@@ -20,6 +20,7 @@ from ._cli.demo import demo
 from ._cli.describe import describe
 from ._cli.design import design
 from ._cli.export import export
+from ._cli.learn import learn
 from ._cli.plan import plan
 from ._cli.studio import studio
 from ._errors import Corr2dError, DTypeError, NoCandidateError, OptionError
@@ -33,7 +34,7 @@ app = App(
     version=lambda: version("corr2d"),
     suppress_keyboard_interrupt=False,
 )
-for command in (apply, plan, design, describe, export, calibrate, bench, demo, studio):
+for command in (apply, plan, design, describe, learn, export, calibrate, bench, demo, studio):
     app.command(command)
 
 

@@ -90,7 +90,8 @@ def certify(
     if best is None:
         return None
     wrong, seen, replay = best
-    boundary, rim = border_rule(pair, frame, lambda x: replay(x[None])[0])
+    most = float(np.abs(np.asarray(pair.after[0], dtype=float)).max()) if replay.rounding == "none" else 0.0
+    boundary, rim = border_rule(pair, frame, lambda x: replay(x[None])[0], _precision(pair.after.dtype) * most if most else None)
     if rim:
         wrong, seen = wrong + rim[0], seen + rim[1]
     offset = replay.offset / replay.divisor if whole else bias
@@ -173,8 +174,12 @@ def _differs(made: NDArray, found: NDArray, replay: Any) -> NDArray:
     if getattr(replay, "rounding", "") != "none":
         return made != found
     # Floats agree to their own precision, of the largest: sums were rounded on the way there.
-    unit = 2.0**-10 if found.dtype.itemsize == 2 else 2.0**-23 if found.dtype.itemsize == 4 or found.dtype.kind != "f" else 2.0**-52
-    return np.abs(made - found) > 8 * unit * max(float(np.abs(found).max(initial=0)), float(np.abs(made).max(initial=0)))
+    return np.abs(made - found) > _precision(found.dtype) * max(float(np.abs(found).max(initial=0)), float(np.abs(made).max(initial=0)))
+
+
+def _precision(dtype: np.dtype) -> float:
+    """What sums in this type may be off, of the largest sample."""
+    return 8 * (2.0**-10 if dtype.itemsize == 2 else 2.0**-23 if dtype.itemsize == 4 or dtype.kind != "f" else 2.0**-52)
 
 
 def _sample(pair: Pair, frame: Frame) -> list:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._errors import OptionError
 from .moments import Moments
 from .pairs import Frame, Pair, bands, moments
-from .residual import measure, predicted
+from .residual import predicted
 from .solve import normal, solve
 
 __all__ = ["clipped", "level_unit"]
@@ -51,7 +51,9 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
     unit = level_unit(pair)
     noise = np.sqrt(float(solution.rss.sum()) / n / total.outputs)
     if noise <= max(0.31 * unit, 1e-6 * np.sqrt(float(system.energy.sum()) / n)):
-        return None, 0  # nothing is wrong that clipping would have to explain
+        k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
+        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, unit), request.threads)[1] < _ENOUGH:
+            return None, 0  # nothing is predicted beyond, and hardly anything is left to explain
     inside = _inside(pair, low, high)
     best = None
     for _ in range(5):
@@ -65,16 +67,15 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
         bias = system.offsets(solution.k)
         margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), unit)
-        inside, beyond, error = _by_prediction(pair, frame, k, bias, low, high, margin, request.threads)
-        if best is not None and beyond == best[1]:
-            best = inside, beyond, error
+        last, best = best, _by_prediction(pair, frame, k, bias, low, high, margin, request.threads)
+        inside = best[0]
+        if last is not None and last[1] == best[1]:
             break
-        best = inside, beyond, error
     if best is None or best[1] < _ENOUGH:
         return None, 0
-    whole = measure(pair, frame, k, bias, origins, request.threads)
-    # The clipped prediction has to explain all pixels better than the unclipped one.
-    return (best[0], best[1]) if best[2] < 0.8 * noise or best[2] < 0.5 * whole.rms else (None, 0)
+    # What was cut off lies on a level; what a wrong kernel predicts to lie beyond lies anywhere.
+    inside, beyond, there = best
+    return (inside, beyond) if there > 0.8 * beyond else (None, 0)
 
 
 def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
@@ -110,19 +111,18 @@ def _inside(pair: Pair, low: float, high: float) -> NDArray:
     return ((y > low) & (y < high)).all(1)
 
 
-def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[NDArray, int, float]:
-    """Outputs predicted inside the levels by a margin, how many are predicted beyond, and the rms when predictions are clipped."""
+def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[NDArray, int, int]:
+    """Outputs predicted inside the levels by a margin, how many are predicted beyond, and how many of those are on a level."""
     inside = np.zeros((len(pair.after), *pair.after.shape[-2:]), bool)
-    beyond, squares, count = 0, 0.0, 0
+    beyond = there = 0
     for band in bands(pair, frame):
         p = predicted(band.x, k, bias, threads)
         good = ((p > low + margin) & (p < high - margin)).all(0)
-        out = ((p < low - margin) | (p > high + margin)).any(0)
-        e = np.clip(p, low, high) - band.y
+        below, above = p < low - margin, p > high + margin
+        out, hit = (below | above).any(0), ((below & (band.y <= low)) | (above & (band.y >= high))).any(0)
         if band.used is not None:
-            out, e = out & band.used, np.where(band.used, e, 0.0)
+            out, hit = out & band.used, hit & band.used
         inside[band.plane, band.rows, band.columns] = good
         beyond += int(np.count_nonzero(out))
-        squares += float(np.einsum("dhw,dhw->", e, e))
-        count += e.size
-    return inside, beyond, np.sqrt(squares / max(count, 1))
+        there += int(np.count_nonzero(hit))
+    return inside, beyond, there

@@ -1,4 +1,4 @@
-"""What the kernel is called: by the package's description, within the error bars."""
+"""What the kernel is called: by `corr2d.describe`, within the error bars."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..kernel import Kernel
 
 __all__ = ["name_of"]
 
+_UNKNOWN = "no known family"
+_SIGMAS = 4.0
+
 
 def name_of(kernel: Kernel, stderr: NDArray, integers: Kernel | None) -> str:
-    """A name, or "". Where integers reproduce the pictures, it is they that are named."""
-    exact = kernel if integers is None else integers
-    if kernel.ndim != 2:
+    """A name, or "". Where integers reproduce the pictures it is they that are named; where only the taps
+    within their errors have one, that is the filter which the integers stand for."""
+    if kernel.ndim != 2 or not kernel.weights.any():
         return ""
-    describe = getattr(corr2d, "describe", None)
-    if describe is not None:
-        return str(describe(exact).name or "")
-    tolerance = np.maximum(4 * stderr, 1e-9 * np.abs(exact.weights).max())
-    for name, taps in _KNOWN:
-        known = np.array(taps, dtype=float)
-        if known.shape == exact.shape and (np.abs(exact.weights - known) <= tolerance).all():
-            return name
-    return ""
-
-
-_KNOWN = [("identity", [[1]])]
+    weights = kernel.weights
+    tolerance = np.maximum(_SIGMAS * stderr, 1e-9 * np.abs(weights).max())
+    near = corr2d.describe(Kernel(weights, anchor=kernel.anchor), tolerance=tolerance).name
+    if integers is None:
+        return "" if near == _UNKNOWN else near
+    exact = corr2d.describe(Kernel(integers.weights, anchor=kernel.anchor)).name
+    if exact != _UNKNOWN:
+        return exact
+    return "" if near == _UNKNOWN else f"{near}, in fixed point"

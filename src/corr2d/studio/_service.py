@@ -26,6 +26,7 @@ from ._requests import kernel_of, options_of, size_of
 __all__ = ["GRID", "Reply", "Service"]
 
 GRID = 15  # taps a side in the page's grid
+_MOST_COMPARED = 2**21  # samples of a result that go back to the page
 _WITH_ARGUMENTS = {  # presets that say nothing without a number
     "airy": "airy:radius=3,size=15", "binomial": "binomial:n=5", "box": "box:h=3", "compass": "compass:direction=N",
     "derivative": "derivative:dy=0,dx=2,accuracy=4", "directional": "directional:angle=30", "disk": "disk:r=2",
@@ -135,8 +136,6 @@ class Service:
 
     def _apply(self, record: dict[str, Any], data: bytes) -> Reply:
         picture, result, plan, seconds = self._filtered(record)
-        with np.errstate(invalid="ignore"):
-            gray = luma(np.asarray(result, np.float64))
         answer = {
             "plan": str(plan),
             "method": plan.method,
@@ -144,12 +143,14 @@ class Service:
             "predicted": plan.seconds,
             "seconds": seconds,
             "shape": list(result.shape),
-            "low": float(result.min()),
-            "high": float(result.max()),
+            "low": _finite(result.min()),
+            "high": _finite(result.max()),
         }
+        if result.size > _MOST_COMPARED or picture.to_dict()["step"] > 1:
+            return Reply(answer)
         # As large as the page's own result, so that the page can compare the two.
-        small = picture.to_dict()["step"] == 1 and gray.size <= 2**21
-        return Reply(answer | (_size(gray) if small else {}), gray.tobytes() if small else b"")
+        gray = luma(np.asarray(result, np.float64))
+        return Reply(answer | _size(gray), gray.tobytes())
 
     def _download(self, record: dict[str, Any], data: bytes) -> Reply:
         format = record.get("format")
@@ -193,23 +194,24 @@ class Service:
     # -- learning --------------------------------------------------------------
 
     def _learn(self, record: dict[str, Any], data: bytes) -> Reply:
+        size = size_of(record)
         before, after = (self.pictures.get(record.get(side)).pixels for side in ("before", "after"))
         if before.ndim != after.ndim:  # one of them in colour
             before, after = luma(np.asarray(before, np.float64)), luma(np.asarray(after, np.float64))
         elif before.ndim == 3:
             before, after = np.moveaxis(before, -1, 0), np.moveaxis(after, -1, 0)
         start = time.perf_counter()
-        fit = corr2d.learn_kernel(before, after, size_of(record), bias=bool(record.get("bias", True)))
+        fit = corr2d.learn_kernel(before, after, size, bias=bool(record.get("bias", True)))
         seconds = time.perf_counter() - start
         return Reply(
             {
                 "kernel": _kernel_record("", fit.kernel),
                 "name": fit.name or "",
-                "bias": float(np.ravel(fit.bias)[0]),
-                "stderr": _finite_rows(fit.stderr),
+                "bias": _finite(np.ravel(fit.bias)[0]),
+                "stderr": [[_finite(value) for value in row] for row in np.atleast_2d(fit.stderr)],
                 "verdict": fit.verdict,
                 "reasons": [str(reason) for reason in fit.reasons],
-                "rms": float(fit.rms),
+                "rms": _finite(fit.rms),
                 "seconds": seconds,
             }
         )
@@ -237,10 +239,9 @@ def _kernel_record(name: str, kernel: Kernel) -> dict[str, Any]:
     return {"name": name, "weights": kernel.weights.tolist(), "anchor": kernel.anchor}
 
 
-def _finite_rows(array: Any) -> list[list[float | None]]:
-    """Rows for JSON, which has no NaN."""
-    rows = np.atleast_2d(np.asarray(array, np.float64))
-    return [[value if np.isfinite(value) else None for value in row] for row in rows.tolist()]
+def _finite(value: Any) -> float | None:
+    """A number for JSON, which has no NaN."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _presets() -> list[tuple[str, Kernel]]:

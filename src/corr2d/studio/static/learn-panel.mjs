@@ -183,7 +183,7 @@ function answer(record, take) {
     h("p", {}, t(VERDICTS[record.verdict] ?? "")),
     h("ul.reasons", {}, ...record.reasons.map((/** @type {string} */ reason) => h("li", {}, reason))),
     h("div.scroll", {}, table),
-    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias, most), 8)} · rms ${short(Number(record.rms.toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
+    h("p.hint", {}, `${t("constant")} ${short(tidy(record.bias ?? NaN, most), 8)} · rms ${short(Number((record.rms ?? NaN).toPrecision(3)), 8)} · ${short(Number((1e3 * record.seconds).toPrecision(3)), 6)} ms`),
     h("button", { type: "button", testid: "learn-take", onclick: () => take({ weights, anchor: record.kernel.anchor ?? null, name: "" }) }, t("Put it into the editor")),
   ];
 }

@@ -25,7 +25,7 @@ export function enginePanel({ ask, request, output }) {
         const { record, data } = await ask("apply", asked);
         result.replaceChildren(
           h("p.lead", {}, h("strong", {}, `${milliseconds(record.seconds)}`), ` · ${record.method}, ${record.engine} · ${record.shape.join(" × ")} · ${t("predicted")} ${milliseconds(record.predicted)}`),
-          h("p.hint", {}, `${t("Values from")} ${short(record.low, 8)} ${t("to")} ${short(record.high, 8)}. ${compared(data, output())}`),
+          h("p.hint", {}, `${t("Values from")} ${short(record.low ?? NaN, 8)} ${t("to")} ${short(record.high ?? NaN, 8)}. ${compared(data, output())}`),
           h("pre", { tabindex: "0" }, record.plan),
         );
       } catch (error) {
