@@ -14,6 +14,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -128,3 +129,35 @@ def said_sum(tab):
     text = tab.get_by_test_id("arithmetic").locator(".lead").inner_text()
     y, x, value = re.fullmatch(r"\D*\[(\d+), (\d+)\] = (\S+)", text).groups()
     return (int(y), int(x)), float(value)
+
+
+def cell(tab, i, j):
+    return tab.get_by_test_id(f"kernel-cell-{i}-{j}")
+
+
+# -- fixtures, imported by the tests that use them ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def url():
+    with server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def studio(chromium, url):
+    with page(chromium, url) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def modules(chromium, url):
+    """One page for all that only calls the page's modules."""
+    with page(chromium, url) as tab:
+        yield tab
