@@ -146,7 +146,7 @@ KERNELS = {
     "huge.npy": (b"\x93NUMPY\x01\0v\0" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999, 99999)}".ljust(117) + b"\n", "file size|mmap"),
     "deep.json": (b"[" * 10**6, "recursion|nest"),
     "deep-objects.json": (b'{"a":' * 10**5, "recursion|nest"),
-    "nan.json": (b"[[NaN, 1]]", "NaN"),
+    "nan.json": (b"[[NaN, 1]]", "is not a weight"),
     "infinite.json": (b"[[1e400, 1]]", "infinity"),
     "digits.json": (b"[[" + b"9" * 5000 + b"]]", "digits|number"),
     "large.json": (b"[[" + b"9" * 300 + b"]]", "numbers"),
@@ -156,7 +156,7 @@ KERNELS = {
     "digits.txt": (b"1 2\n3 " + b"9" * 5000, "infinity"),
     "bytes.csv": (bytes(range(128, 256)), "UTF-8"),
     "zero.txt": (b"1/0", "divides by zero"),
-    "name.kernel": (b"1 2", "must end in one of"),
+    "name.kernel": (b"hello", "number is expected"),
 }  # fmt: skip
 
 
