@@ -120,7 +120,7 @@ def test_opencvs_cubic_interpolation(photo):
     cv2 = pytest.importorskip("cv2")
     moved = cv2.warpAffine(photo, np.float32([[1, 0, 0.3], [0, 1, 0]]), photo.shape[::-1], flags=cv2.INTER_CUBIC)
     fit = corr2d.learn_kernel(photo, moved)
-    a, t = -0.75, np.array([1.3, 0.3, 0.7, 1.7])  # from the left, of where the output looks
+    a, t = -0.75, np.array([1.7, 0.7, 0.3, 1.3])  # how far the taps, from the left, are from where the output looks
     keys = np.where(t < 1, (a + 2) * t**3 - (a + 3) * t**2 + 1, a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a)
     assert fit.kernel.shape == (1, 4)
     np.testing.assert_allclose(fit.kernel.weights[0], keys, atol=1e-3)
