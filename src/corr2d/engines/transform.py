@@ -165,23 +165,31 @@ class Transform(_Native):
         """A kernel of several parts: the first one's correlation, to which the others' are added in their order."""
         corners = [(i, j) for i in range(0, problem.kernel_size[0], part[0]) for j in range(0, problem.kernel_size[1], part[1])]
 
-        def filter_at(i: int, j: int):
-            weights = np.ascontiguousarray(facts.weights[i : i + part[0], j : j + part[1]])
+        def filter_at(i: int, j: int, down: int = 0):
+            weights = np.ldexp(facts.weights[i : i + part[0], j : j + part[1]], -down)
             # The part's first tap lies so much further into the image.
             shifts = i * problem.dilation[0], j * problem.dilation[1]
             pads = tuple((pad[0] - shift, pad[1]) for pad, shift in zip(problem.pads, shifts, strict=True))
-            bias = problem.bias if (i, j) == (0, 0) else 0j
+            bias = problem.bias * 2.0**-down if (i, j) == (0, 0) else 0j
             piece = replace(problem, kernel_size=weights.shape, pads=pads, bias=bias)
-            biases = facts.biases if (i, j) == (0, 0) else None
+            biases = facts.biases * 2.0**-down if facts.biases is not None and (i, j) == (0, 0) else None
             return self._filter(piece, replace(facts, weights=weights, biases=biases), recipe)
 
         spectrum = math.prod(recipe.transform) * (8 if recipe.accumulator == F32 else 16)
         kept = [filter_at(*corner) for corner in corners] if len(corners) * spectrum <= KEPT_SPECTRA else None
 
+        # Weights that add up to less than one: no part of a sum is larger than the pixels.
+        down = max(0, math.frexp(facts.abs_sum)[1])
+
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
+            # What the parts add up to may leave the result's range on the way.
+            scaled = down if out.size and image.size and image.dtype.kind == "f" and _near_the_end(image, facts.abs_sum, out.dtype) else 0
             for n, corner in enumerate(corners):
-                native = kept[n] if kept else filter_at(*corner)
+                native = kept[n] if kept and not scaled else filter_at(*corner, scaled)
                 native.run(image, out, problem.image_dtype == "bfloat16", False, threads, STREAM_BYTES, add=n > 0)
+            if scaled:
+                with np.errstate(over="ignore"):
+                    np.ldexp(out, scaled, out=out)
 
         run.filter = None  # calls that are known come here too
         return run
@@ -198,3 +206,10 @@ class Transform(_Native):
                 self._runner(*part, recipe)(image[..., a:b, :, :], out[..., a:b, :, :], threads)
 
         return run
+
+
+def _near_the_end(image: np.ndarray, abs_sum: float, dtype: np.dtype) -> bool:
+    """Whether sums over the finite pixels may pass what the result's type holds; without a copy of the image."""
+    end = float(np.finfo(dtype).max) / 4 / max(abs_sum, 1.0)
+    largest = np.fmax(float(np.fmax.reduce(image, axis=None)), -float(np.fmin.reduce(image, axis=None)))
+    return not largest < end
