@@ -109,8 +109,10 @@ static void block_as(Job& job, int threads) {
     };
     while (bytes() > scratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
     while (bytes() > 2 * scratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
-    while (bytes() > kArena && rows > 1) rows = (rows + 1) / 2;
-    while (bytes() > kArena && job.tile_cols > whole) job.tile_cols = round_up(job.tile_cols / 2, whole);
+    // Where the kernel's own reach fills the arena, smaller tiles save no memory, and load its reach for
+    // fewer outputs: with 1501 x 1501 taps, all of 1501 x 1501 pixels for eight.
+    while (bytes() > kArena && rows > max64(1, job.y.span() / 4)) rows = (rows + 1) / 2;
+    while (bytes() > kArena && job.tile_cols > max64(whole, job.x.span() / 4)) job.tile_cols = round_up(job.tile_cols / 2, whole);
     job.band_rows = rows;
     job.bands = (job.y.out + rows - 1) / rows;
     job.arena_bytes = static_cast<std::size_t>(bytes());

@@ -228,7 +228,7 @@ LONG_PROBLEMS = {
     "separable": "np.broadcast_to(np.ones((2000, 2000)), (400, 2000, 2000)), np.ones((601, 601)), dict(method='separable', stride=40)",
     "fft": "np.broadcast_to(np.ones((3000, 3000)), (200, 3000, 3000)), np.random.default_rng(1).random((401, 401)), dict(method='fft', stride=30)",
     "fft-complex": "np.broadcast_to(np.ones((3000, 3000), complex), (200, 3000, 3000)), np.random.default_rng(1).random((401, 401)), dict(method='fft', stride=30)",
-    "sparse": "np.ones((5000, 5000)), np.eye(701), dict(method='sparse')",
+    "sparse": "np.ones((5000, 5000)), np.eye(1501), dict(method='sparse')",
     "lowrank": "np.broadcast_to(np.ones((2000, 2000), 'float32'), (800, 2000, 2000)), np.add.outer(np.arange(601.) / 7, np.random.default_rng(2).random(601)), dict(method='lowrank', stride=40)",
     "box": "np.ones((60, 4000, 4000), 'float32'), np.full((301, 301), 0.1), dict(method='box', dilation=3)",
     "reference": "np.ones((2000, 2000)), np.ones((60, 60)), dict(method='reference')",
