@@ -146,7 +146,7 @@ KERNELS = {
     "huge.npy": (b"\x93NUMPY\x01\0v\0" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999, 99999)}".ljust(117) + b"\n", "file size|mmap"),
     "deep.json": (b"[" * 10**6, "recursion|nest"),
     "deep-objects.json": (b'{"a":' * 10**5, "recursion|nest"),
-    "nan.json": (b"[[NaN, 1]]", "is not a weight"),
+    "nan.json": (b"[[NaN, 1]]", "NaN"),
     "infinite.json": (b"[[1e400, 1]]", "infinity"),
     "digits.json": (b"[[" + b"9" * 5000 + b"]]", "digits|number"),
     "large.json": (b"[[" + b"9" * 300 + b"]]", "numbers"),

@@ -204,7 +204,7 @@ def _from_json_file(data: bytes) -> Kernel:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a weight")
+    raise ValueError(f"a weight cannot be {name}")
 
 
 def _from_record(record: Any) -> Kernel:
