@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 import zipfile
 from typing import Any
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 import corr2d
 
 from ._errors import Corr2dError, OptionError, ShapeError
+from ._design.checks import count
 from ._files import replacing
 from ._learning import curves as _curves
 from ._learning import fitting, gradient, pairs, varying
@@ -27,6 +27,9 @@ from ._learning.result import LearnedKernel
 from ._learning.verdict import VERDICTS
 
 __all__ = ["VERDICTS", "Certificate", "KernelLearner", "LearnedKernel", "learn_kernel"]
+
+# What a file of something else, or a damaged one, makes of NumPy and of zipfile; RuntimeError is a password.
+_REFUSALS = (Corr2dError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile)
 
 _METHODS = ("exact", "robust", "gradient")
 
@@ -130,12 +133,12 @@ def learn_kernel(
     wanted = pairs.read_size(size)
     pair = pairs.check(before, after, channels, mask, weights, channel_axis)
     request = fitting.Request(
-        size=wanted, bias=bool(bias), constraints=_listed(constraints), ridge=ridge, clip=clip, max_size=_at_least("max_size", max_size, 1),
-        robust=method == "robust", threads=corr2d.get_threads() if threads is None else _at_least("threads", threads, 1),
+        size=wanted, bias=bool(bias), constraints=_listed(constraints), ridge=ridge, clip=clip, max_size=count("max_size", max_size, lowest=1),
+        robust=method == "robust", threads=corr2d.get_threads() if threads is None else count("threads", threads, lowest=1),
         told=progress or (lambda _: None),
     )  # fmt: skip
     if method == "gradient":
-        return gradient.descend(pair, request, _at_least("steps", steps, 1), lr)
+        return gradient.descend(pair, request, count("steps", steps, lowest=1), lr)
     if curves == "auto":
         fit = _curves.fit(pair, request)
     else:
@@ -276,7 +279,7 @@ class KernelLearner:
                 return cls._restored(record)
         except OSError as error:
             raise Corr2dError(f"{os.fspath(path)}: {error.strerror or 'cannot be read as statistics of a KernelLearner'}") from None
-        except (ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, Corr2dError, NotImplementedError) as error:
+        except _REFUSALS as error:
             raise Corr2dError(f"{os.fspath(path)}: not the statistics of a KernelLearner: {error}") from None
 
     @classmethod
@@ -318,13 +321,3 @@ def _listed(constraints: Any) -> tuple:
         return tuple(constraints)
     except TypeError:
         raise OptionError(f"constraints={constraints!r} is not understood; give a word, a dict of fixed taps, or a list of them") from None
-
-
-def _at_least(name: str, value: Any, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise OptionError(f"{name}={value!r} is not an integer of at least {least}") from None
-    if number < least:
-        raise OptionError(f"{name}={value!r} is not an integer of at least {least}")
-    return number
