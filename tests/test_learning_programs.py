@@ -43,7 +43,7 @@ def from_pgm(data, shape):
     return np.frombuffer(data[-shape[0] * shape[1] :], np.uint8).reshape(shape)
 
 
-def certified(fit, numerators, divisor, boundary):
+def check_certificate(fit, numerators, divisor, boundary):
     """The certificate holds for every pixel, and is this one."""
     c = fit.certificate
     assert c is not None, fit.reasons
@@ -71,7 +71,7 @@ def test_pillow(photo, name, numerators, divisor):
 
     after = np.asarray(Image.fromarray(photo).filter(getattr(ImageFilter, name)))
     fit = corr2d.learn_kernel(photo, after, max_size=7)
-    certified(fit, numerators, divisor, "copy")
+    check_certificate(fit, numerators, divisor, "copy")
     assert fit.verdict in ("lsi-rounded", "lsi+clipping") and abs(fit.certificate.bias - (255 if name == "CONTOUR" else 0)) < 1e-9
 
 
@@ -80,7 +80,7 @@ def test_pillow_turns_kernels_upside_down(photo):
     from PIL import Image, ImageFilter
 
     after = np.asarray(Image.fromarray(photo).filter(ImageFilter.Kernel((3, 3), COUNT.ravel().tolist(), scale=45)))
-    certified(corr2d.learn_kernel(photo, after), COUNT[::-1], 45, "copy")
+    check_certificate(corr2d.learn_kernel(photo, after), COUNT[::-1], 45, "copy")
 
 
 def test_pillows_five_by_five_is_exact_but_for_ties(photo):
@@ -99,11 +99,11 @@ def test_opencv(photo):
     """A fixed-point Gaussian, boxes of two sizes, derivatives in 16 bits; its border is reflect."""
     cv2 = pytest.importorskip("cv2")
     row = np.array([1, 4, 6, 4, 1])
-    certified(corr2d.learn_kernel(photo, cv2.GaussianBlur(photo, (5, 5), 0)), np.outer(row, row), 256, "reflect")
-    certified(corr2d.learn_kernel(photo, cv2.blur(photo, (5, 3))), np.ones((3, 5), int), 15, "reflect")
-    certified(corr2d.learn_kernel(photo, cv2.Sobel(photo, cv2.CV_16S, 1, 0)), [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], 1, "reflect")
-    certified(corr2d.learn_kernel(photo, cv2.Scharr(photo, cv2.CV_16S, 0, 1)), [[-3, -10, -3], [0, 0, 0], [3, 10, 3]], 1, "reflect")
-    certified(corr2d.learn_kernel(photo, cv2.Laplacian(photo, cv2.CV_16S, ksize=3)), [[2, 0, 2], [0, -8, 0], [2, 0, 2]], 1, "reflect")
+    check_certificate(corr2d.learn_kernel(photo, cv2.GaussianBlur(photo, (5, 5), 0)), np.outer(row, row), 256, "reflect")
+    check_certificate(corr2d.learn_kernel(photo, cv2.blur(photo, (5, 3))), np.ones((3, 5), int), 15, "reflect")
+    check_certificate(corr2d.learn_kernel(photo, cv2.Sobel(photo, cv2.CV_16S, 1, 0)), [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], 1, "reflect")
+    check_certificate(corr2d.learn_kernel(photo, cv2.Scharr(photo, cv2.CV_16S, 0, 1)), [[-3, -10, -3], [0, 0, 0], [3, 10, 3]], 1, "reflect")
+    check_certificate(corr2d.learn_kernel(photo, cv2.Laplacian(photo, cv2.CV_16S, ksize=3)), [[2, 0, 2], [0, -8, 0], [2, 0, 2]], 1, "reflect")
 
 
 def test_opencvs_gaussian_of_bytes_is_not_the_float_one(photo):

@@ -255,9 +255,10 @@ def test_the_description_is_the_packages(studio):
     """Live, as the kernel is edited."""
     for rows in ([[1, -1]], [[1, 2, 1], [2, 4, 2], [1, 2, 1]]):
         set_weights(studio, rows)
-        for line in str(corr2d.describe(rows)).splitlines():
-            words = line.split("  ")[0]
-            studio.get_by_test_id("describe").filter(has_text=words).wait_for()
+        lines = [line.split("  ")[0] for line in str(corr2d.describe(rows)).splitlines()]
+        studio.get_by_test_id("describe").filter(has_text=lines[0]).wait_for()  # the name is the last to come
+        shown = studio.get_by_test_id("describe").inner_text()
+        assert [line for line in lines if line not in shown] == []
 
 
 def test_every_preset_is_the_packages(studio, url):
