@@ -47,6 +47,7 @@ struct Call {
 };
 
 constexpr i64 kBriefTaps = 400'000;
+constexpr i64 kByteSteps = 4;  // of a box over bytes: samples between taps that native/box_bytes.hpp knows
 
 class Filter {
 public:
@@ -77,11 +78,12 @@ public:
                     transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
                         dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
         if (banks_ > 1 && (accumulator_ == Accumulator::u16 || column || box)) throw std::invalid_argument("this method takes one kernel");
-        if (accumulator_ == Accumulator::u16) {
+        if (accumulator_ == Accumulator::u16 && !box) {
             places_ = places;
             for (double& w : transposed) (w = std::ldexp(w, places)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
         }
-        dense_.assign(transposed, accumulator_);
+        // A box over bytes sums them as they are; its weight comes afterwards.
+        dense_.assign(transposed, accumulator_ == Accumulator::u16 && box ? Accumulator::f32 : accumulator_);
         for (i64 o = 0; o < banks_ * outputs; ++o) {
             double sum = 0;
             for (i64 k = 0; k < inputs * kh * kw; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * inputs * kh * kw + k)]);
@@ -109,7 +111,7 @@ public:
             method_ = Method::fft;
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
         } else if (box) {
-            if (mixing || stride != std::pair<i64, i64>(1, 1)) throw std::invalid_argument("no such box");
+            if (mixing || stride != std::pair<i64, i64>(1, 1) || (accumulator_ == Accumulator::u16 && (kh > 257 || dilation.second > kByteSteps))) throw std::invalid_argument("no such box");
             method_ = Method::box;
             abs_sum_ = std::max(abs_sum_, static_cast<double>(kh * kw));  // the pixels are added up before the weight comes
         } else if (taps) {
@@ -142,7 +144,9 @@ public:
         job.group = group_;
         job.across = across_;
         job.transform = transform_;
-        if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
+        if (accumulator_ == Accumulator::u16 && method_ == Method::box && in.dtype != DType::u8 && in.dtype != DType::b1)
+            throw std::invalid_argument("sums of bytes are of bytes");
+        if (accumulator_ == Accumulator::u16 && method_ != Method::box) job.integers = integers(in.dtype, out.dtype);
         job.weights = {banks_, outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
@@ -337,7 +341,7 @@ private:
                 if (job.in.stride[a] != lanes * in_item || job.out.stride[a] != lanes * out_item) return;
                 lanes *= job.in.shape[a];
             }
-            if (lanes > 256) return;
+            if (lanes > 256 || (method_ == Method::box && accumulator_ == Accumulator::u16 && lanes * x_.dilation > kByteSteps)) return;
             if (lanes > 1 && job.in.col_stride == lanes * in_item && job.out.col_stride == lanes * out_item) {
                 job.lanes = lanes;
                 job.in.lead = job.out.lead = a;
