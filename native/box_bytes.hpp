@@ -5,7 +5,7 @@
 
 namespace corr2d { namespace CORR2D_ISA {
 
-using Counts = std::int32_t;
+using Counts = std::uint32_t;  // modulo 2^32: a window's sum is far below 2^31
 
 // Down the columns, n running sums in whole vectors: a row comes, or goes.
 template <bool Comes>
@@ -65,12 +65,16 @@ static void byte_row(const Sixteen* line, Counts* counts, i64 n, i64 taps, i64 s
         case 3: running_sums<3>(line, n + span, counts); break;
         default: running_sums<4>(line, n + span, counts); break;
     }
+    typedef std::int32_t Ints __attribute__((vector_size(kVectorBytes)));  // which convert in one instruction everywhere
     const F k = broadcast(weight);
     for (i64 next = 0; next < n; next += block) {
         const i64 x = sink.kind == Kind::none ? next : min64(next, n - block);
         F v[kVectors];
         CORR2D_UNROLL
-        for (int u = 0; u < kVectors; ++u) v[u] = __builtin_convertvector(load(counts + x + u * L + span) - load(counts + x + u * L - step), F) * k;
+        for (int u = 0; u < kVectors; ++u) {
+            const Counts* at = counts + x + u * L;
+            v[u] = __builtin_convertvector((Ints)(load(at + span) - load(at - step)), F) * k;
+        }
         if (sink.kind != Kind::none) {
             emit<float, kVectors>(sink, sink.to + x * sink_item<float>(sink.kind), v);
             continue;
