@@ -1,6 +1,6 @@
 // What is taken along: the result of the engine, files, other tools' syntax, a link.
 
-import { afterPause, field, h, save, select } from "./dom.mjs";
+import { afterPause, field, h, put, save, select } from "./dom.mjs";
 import { short } from "./kernel-text.mjs";
 import { toLink } from "./link.mjs";
 import { t } from "./text.mjs";
@@ -85,7 +85,7 @@ export function exportPanel({ store, ask, request, address }, targets) {
     }
   });
   store.listen(({ target: chosen }, changed) => {
-    target.value = chosen;
+    put(target, chosen);
     if (["kernel", "options", "target"].some((key) => changed.has(key))) update();
   });
 
