@@ -16,10 +16,8 @@ import pytest
 import corr2d
 from corr2d import cli, images, kernels
 from corr2d._errors import OptionError, ShapeError
-from studio_page import ask, server
+from studio_page import ask, server, url  # noqa: F401
 
-pytest.importorskip("starlette", reason="the studio needs starlette: pip install 'corr2d[studio]'")
-pytest.importorskip("uvicorn", reason="the studio needs uvicorn: pip install 'corr2d[studio]'")
 pytest.importorskip("PIL.Image", reason="image files need pillow")
 tifffile = pytest.importorskip("tifffile", reason="TIFF needs tifffile")
 
@@ -30,12 +28,6 @@ CAMERAMAN = images.sample().pixels
 RNG = np.random.default_rng(9)
 RGB = RNG.integers(0, 65536, (40, 30, 3), np.uint16)
 KERNEL = {"weights": [[1, -2, 0.5], [3, 0, 1]], "name": "mine"}
-
-
-@pytest.fixture(scope="module")
-def url():
-    with server() as address:
-        yield address
 
 
 def rows(record, data):

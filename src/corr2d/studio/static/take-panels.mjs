@@ -38,7 +38,7 @@ export function enginePanel({ ask, request, output }) {
     "section.card.engine",
     { "aria-label": t("Full resolution") },
     h("h2", {}, t("Full resolution")),
-    h("p.hint", {}, t("The pictures above are computed in this page, on gray values of at most 512 × 512. The engine filters the whole picture, all channels.")),
+    h("p.hint", {}, t("The pictures above are computed in this page, at most 512 × 512 pixels; what is explained is gray values. The engine filters the whole picture, all channels.")),
     run,
     result,
   );

@@ -116,7 +116,7 @@ export const CHINESE = {
   "The kernel as it meets the pixels": "与像素相乘时的核",
   "The link is copied.": "链接已复制。",
   "The matrix is shown for small pictures only.": "只对小图像显示矩阵。",
-  "The pictures above are computed in this page, on gray values of at most 512 × 512. The engine filters the whole picture, all channels.": "上面的图像由本页计算，使用不超过 512 × 512 的灰度值。引擎处理整张图像的所有通道。",
+  "The pictures above are computed in this page, at most 512 × 512 pixels; what is explained is gray values. The engine filters the whole picture, all channels.": "上面的图像由本页计算，不超过 512 × 512 像素；算式使用灰度值。引擎处理整张图像的所有通道。",
   "The text is copied.": "文字已复制。",
   "There is no picture yet.": "还没有图像。",
   "Top becomes bottom": "上下互换",
