@@ -16,6 +16,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+# Whoever imports this is skipped without them.
+pytest.importorskip("starlette", reason="the studio needs starlette: pip install 'corr2d[studio]'")
+pytest.importorskip("uvicorn", reason="the studio needs uvicorn: pip install 'corr2d[studio]'")
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
           "--disable-component-update", "--disable-sync", "--font-render-hinting=none"]  # fmt: skip
@@ -146,6 +150,9 @@ def url():
 
 @pytest.fixture(scope="module")
 def chromium():
+    pytest.importorskip("playwright", reason="pages are tested with playwright: pip install 'corr2d[test]'")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
     with browser() as started:
         yield started
 

@@ -6,12 +6,7 @@ import pytest
 import corr2d
 import oracle
 from corr2d import images, kernels
-from studio_page import CHROMIUM, canvas, cell, chromium, modules, page, said_sum, set_weights, settled, studio, url, weights  # noqa: F401
-
-pytest.importorskip("starlette", reason="the studio needs starlette: pip install 'corr2d[studio]'")
-pytest.importorskip("uvicorn", reason="the studio needs uvicorn: pip install 'corr2d[studio]'")
-pytest.importorskip("playwright", reason="pages are tested with playwright: pip install 'corr2d[test]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+from studio_page import canvas, cell, chromium, modules, page, said_sum, set_weights, settled, studio, url, weights  # noqa: F401
 
 CAMERAMAN = images.sample().pixels
 RNG = np.random.default_rng(4)
@@ -340,6 +335,72 @@ def test_the_picture_shown_is_the_one_computed(chromium, url):
         edges = means(corr2d.corr2d(CAMERAMAN, kernels.sobel(1), padding="same", boundary="reflect"))
         bluer = means(signed[..., 2] - signed[..., 0])
         assert np.corrcoef(bluer.ravel(), edges.ravel())[0, 1] < -0.8, "negative is blue, positive is orange"
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    """A picture whose channels differ, as a file."""
+    y, x = np.mgrid[:96, :96]
+    pixels = np.stack([255 * (x > 40), 2.5 * y, 255 * ((x // 12 + y // 12) % 2)], axis=-1).astype(np.uint8)
+    images.write(tmp_path / "coloured.png", pixels)
+    return tmp_path / "coloured.png", pixels
+
+
+def test_colours_are_filtered_channel_by_channel(studio, coloured):
+    """In colour where the result is a picture, signed luminance where it is not, gray on request; the sum is of gray values throughout."""
+    path, pixels = coloured
+    studio.get_by_test_id("open").set_input_files(path)
+    studio.get_by_text("96 × 96").first.wait_for()
+    gray = pixels @ [0.299, 0.587, 0.114]
+    for preset, kernel in (("gaussian", kernels.gaussian(1)), ("sobel-x", kernels.sobel(1))):
+        studio.get_by_test_id("preset").select_option(preset)
+        settled(studio)
+        studio.wait_for_timeout(100)
+        (y, x), value = said_sum(studio)
+        assert value == pytest.approx(corr2d.corr2d(gray, kernel, padding="same", boundary="reflect")[y, x], abs=1e-6)
+        shown = canvas(studio, "image-output", drawn=True).astype(float)
+        if preset == "gaussian":
+            expected = corr2d.corr2d(pixels, kernel, padding="same", boundary="reflect", channel_axis=-1)
+            for c in range(3):
+                difference = np.abs(means(shown[..., c]) - means(expected[..., c]))
+                assert np.median(difference) < 3
+                assert difference.mean() < 8
+        else:
+            bluer = means(shown[..., 2] - shown[..., 0])
+            edges = means(corr2d.corr2d(gray, kernel, padding="same", boundary="reflect"))
+            assert np.corrcoef(bluer.ravel(), edges.ravel())[0, 1] < -0.8
+    assert np.ptp(canvas(studio, "image-input", drawn=True).astype(int), axis=-1).mean() > 40
+    studio.get_by_test_id("display").select_option("gray")
+    settled(studio)
+    studio.wait_for_timeout(100)
+    for name in ("image-input", "image-output"):
+        assert (np.ptp(canvas(studio, name, drawn=True).astype(int), axis=-1) == 0).mean() > 0.99
+
+
+def test_the_anchor_is_corr2ds(chromium, url):
+    """Chosen, seen in the grid and in the padding, turned with the kernel, taken along by the tools, and given back."""
+    kernel = np.array([[1, -2, 3, 0.5], [0.5, 4, -5, 2]])
+    with page(chromium, f"{url}#k=1,-2,3,0.5;0.5,4,-5,2&picture=made:count&boundary=constant&fill=7&pixel=0,0") as tab:
+        image = np.arange(9.0).reshape(3, 3)
+        tab.get_by_test_id("anchor-row").select_option("1")
+        tab.get_by_test_id("anchor-column").select_option("3")
+        settled(tab)
+        options = {"padding": "same", "fill": 7.0, "anchor": (1, 3)}
+        assert said_sum(tab) == ((0, 0), corr2d.corr2d(image, kernel, **options)[0, 0])
+        assert "anchor" in cell(tab, 1, 3).get_attribute("class")
+        assert tab.locator(".grid .anchor").count() == 1
+        assert tab.get_by_test_id("arithmetic").locator("td.outside").count() == 7, "all but the anchor's lie outside"
+        tab.get_by_text("Convolution", exact=True).click()
+        settled(tab)
+        assert said_sum(tab)[1] == corr2d.convolve2d(image, kernel, **options)[0, 0]
+        for name, expected in (("Transpose", "kernel-cell-3-1"), ("Flip ↔", "kernel-cell-3-0"), ("Flip ↕", "kernel-cell-0-0")):
+            tab.get_by_role("button", name=name, exact=True).click()
+            assert tab.locator(".grid .anchor").get_attribute("data-testid") == expected
+        tab.get_by_test_id("anchor-default").click()
+        assert tab.locator(".grid .anchor").get_attribute("data-testid") == "kernel-cell-1-0"
+        tab.get_by_test_id("padding").select_option("full")
+        assert tab.get_by_test_id("anchor-row").is_disabled()
+        assert tab.locator(".grid .anchor").count() == 0
 
 
 def means(plane, n=32):

@@ -8,12 +8,7 @@ import pytest
 
 import corr2d
 from corr2d import images, kernels
-from studio_page import CHROMIUM, canvas, cell, chromium, page, said_sum, set_weights, settled, studio, url, weights  # noqa: F401
-
-pytest.importorskip("starlette", reason="the studio needs starlette: pip install 'corr2d[studio]'")
-pytest.importorskip("uvicorn", reason="the studio needs uvicorn: pip install 'corr2d[studio]'")
-pytest.importorskip("playwright", reason="pages are tested with playwright: pip install 'corr2d[test]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+from studio_page import canvas, cell, chromium, page, said_sum, set_weights, settled, studio, url, weights  # noqa: F401
 
 CAMERAMAN = images.sample().pixels
 RNG = np.random.default_rng(4)

@@ -12,13 +12,13 @@ from .. import corr2d
 from .._errors import Corr2dError, ShapeError
 from ..images import Image
 
-__all__ = ["LARGEST_UPLOAD", "MOST_PIXELS", "PREVIEW_SIDE", "Picture", "Pictures", "preview"]
+__all__ = ["LARGEST_UPLOAD", "MOST_PIXELS", "PREVIEW_SIDE", "Picture", "Pictures", "luma", "preview"]
 
 LARGEST_UPLOAD = 64 * 2**20  # bytes
 MOST_PIXELS = 100_000_000
 PREVIEW_SIDE = 512  # pixels: what a page filters within a frame
 _MOST_BYTES = 2**30  # of pixels kept; the oldest uploads go first
-_LUMA = np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601, as Pillow's convert("L")
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's convert("L")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +93,16 @@ def preview_step(height: int, width: int) -> int:
 
 
 def preview(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """Gray values of a picture, means over blocks where it is larger than a page can filter at once.
+    """Planes that a page can filter at once: gray values, then red, green and blue where there are such.
+
+    They are means over blocks where the picture is larger than `PREVIEW_SIDE`.
 
     Examples
     --------
     >>> preview(np.arange(4, dtype=np.uint8).reshape(2, 2)).tolist()
-    [[0.0, 1.0], [2.0, 3.0]]
+    [[[0.0, 1.0], [2.0, 3.0]]]
     >>> preview(np.ones((1000, 2000, 3), np.uint8)).shape
-    (250, 500)
+    (4, 250, 500)
     """
     step = preview_step(*pixels.shape[:2])
     if step > 1:
@@ -108,12 +110,16 @@ def preview(pixels: NDArray[Any]) -> NDArray[np.float64]:
         axis = -1 if pixels.ndim == 3 else None
         mean = np.full(side, 1 / (side[0] * side[1]))
         pixels = corr2d(pixels, mean, stride=side, channel_axis=axis)
-    return luma(np.asarray(pixels, np.float64))
+    pixels = np.asarray(pixels, np.float64)
+    gray = luma(pixels)[None]
+    if pixels.ndim == 3 and pixels.shape[2] == len(_LUMA):
+        return np.concatenate([gray, np.moveaxis(pixels, -1, 0)])
+    return gray
 
 
 def luma(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     """One value for a pixel: ITU-R BT.601 for RGB, the mean for any other number of channels."""
     if pixels.ndim == 2:
         return np.ascontiguousarray(pixels)
-    weights = _LUMA[0] if pixels.shape[2] == 3 else np.full(pixels.shape[2], 1 / pixels.shape[2])
+    weights = _LUMA if pixels.shape[2] == 3 else np.full(pixels.shape[2], 1 / pixels.shape[2])
     return np.ascontiguousarray(pixels @ weights)

@@ -110,8 +110,8 @@ class Service:
 
     def _preview(self, record: dict[str, Any], data: bytes) -> Reply:
         picture = self.pictures.get(record.get("picture"))
-        gray = preview(picture.pixels)
-        return Reply(picture.to_dict() | _size(gray), gray.tobytes())
+        planes = preview(picture.pixels)
+        return Reply(picture.to_dict() | _size(planes[0]), planes.tobytes())
 
     # -- kernels ---------------------------------------------------------------
 

@@ -1,18 +1,21 @@
 // The output for the state of now: one job in the worker, and only the newest one waiting.
 
-import { correlate } from "./correlate.mjs";
+import { Renderer } from "./render.mjs";
 
 /**
- * @typedef {import("./correlate.mjs").Plane & {geometry: import("./correlate.mjs").Geometry}} Output
- * @typedef {{output?: Output, error?: string}} Result
+ * @typedef {{rendered?: import("./render.mjs").Rendered, error?: string}} Result
+ * @typedef {object} Job
+ * @property {import("./render.mjs").Picture} picture
+ * @property {import("./correlate.mjs").Kernel} kernel
+ * @property {import("./correlate.mjs").Options} options
+ * @property {import("./render.mjs").Look} look
  */
 
 export class Computer {
   /** @type {Worker | null} */ #worker = null;
-  /** @type {any} */ #waiting = null;
-  /** @type {any} */ #running = null;
-  #busy = false;
-  #job = 0;
+  /** @type {Renderer | null} */ #own = null;
+  /** @type {Job | null} */ #waiting = null;
+  /** @type {Job | null} */ #running = null;
   /** @type {import("./correlate.mjs").Plane | null} */ #sent = null;
 
   /** @param {() => Worker} makeWorker @param {(result: Result) => void} done */
@@ -25,8 +28,8 @@ export class Computer {
         // A notebook may forbid workers; then the page computes by itself.
         event.preventDefault();
         this.#worker = null;
-        this.#busy = false;
         this.#waiting ??= this.#running;
+        this.#running = null;
         this.#next();
       };
     } catch {
@@ -34,15 +37,15 @@ export class Computer {
     }
   }
 
-  /** @param {import("./correlate.mjs").Plane} plane @param {import("./correlate.mjs").Kernel} kernel @param {import("./correlate.mjs").Options} options */
-  run(plane, kernel, options) {
-    this.#waiting = { plane, kernel, options };
-    if (!this.#busy) this.#next();
+  /** @param {Job} job */
+  run(job) {
+    this.#waiting = job;
+    if (!this.#running) this.#next();
   }
 
-  /** Is nothing waiting behind the result that just came? */
+  /** Is the last result that came the one of now? */
   get idle() {
-    return !this.#waiting;
+    return !this.#waiting && !this.#running;
   }
 
   close() {
@@ -50,34 +53,35 @@ export class Computer {
   }
 
   #next() {
-    if (!this.#waiting) return;
-    const { plane, kernel, options } = this.#waiting;
+    const job = this.#waiting;
+    if (!job) return;
+    this.#waiting = null;
     if (!this.#worker) {
-      this.#waiting = null;
-      this.done(here(plane, kernel, options));
+      this.done(this.#here(job));
       return;
     }
-    this.#busy = true;
-    this.#running = this.#waiting;
-    const picture = plane === this.#sent ? null : plane;
+    this.#running = job;
+    // The picture goes over once, and not with every key.
+    const { plane, channels } = job.picture;
+    const picture = plane === this.#sent ? null : { plane, channels };
     this.#sent = plane;
-    this.#waiting = null;
-    this.#worker.postMessage({ job: ++this.#job, picture, kernel, options });
+    this.#worker.postMessage({ ...job, picture });
   }
 
-  /** @param {Result & {job: number}} result */
+  /** @param {Result} result */
   #finished(result) {
-    this.#busy = false;
+    this.#running = null;
     this.done(result);
     this.#next();
   }
-}
 
-/** @param {import("./correlate.mjs").Plane} plane @param {import("./correlate.mjs").Kernel} kernel @param {import("./correlate.mjs").Options} options @returns {Result} */
-function here(plane, kernel, options) {
-  try {
-    return { output: correlate(plane, kernel, options) };
-  } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+  /** @param {Job} job @returns {Result} */
+  #here({ picture, kernel, options, look }) {
+    this.#own ??= new Renderer();
+    try {
+      return { rendered: this.#own.run(picture, kernel, options, look) };
+    } catch (error) {
+      return { error: error instanceof Error ? error.message : String(error) };
+    }
   }
 }

@@ -151,7 +151,17 @@ export function filtered(given, weights, options) {
  * The sum as it stands, row by row; four taps at a time, so that each partial sum is read and written less often.
  * @param {Prepared} given @param {number[][]} weights @param {{stride: number, dilation: number}} options
  */
-export function sums({ source, finite, sizes: { height, width } }, weights, { stride, dilation }) {
+export function sums(given, weights, options) {
+  const out = new Float64Array(given.sizes.height * given.sizes.width);
+  accumulate(out, given, weights, options);
+  return out;
+}
+
+/**
+ * `sums`, on top of what is there.
+ * @param {Float64Array} out @param {Prepared} given @param {number[][]} weights @param {{stride: number, dilation: number}} options
+ */
+export function accumulate(out, { source, finite, sizes: { height, width } }, weights, { stride, dilation }) {
   /** @type {number[]} */ const offsets = [];
   /** @type {number[]} */ const taps = [];
   weights.forEach((line, i) =>
@@ -161,18 +171,25 @@ export function sums({ source, finite, sizes: { height, width } }, weights, { st
       offsets.push(dilation * (i * source.width + j));
     }),
   );
+  if (taps.length === 1 && stride === 1) return addOne(out, width, source, taps[0], offsets[0]);
   while (taps.length % 4) {
     taps.push(0);
     offsets.push(offsets[0] ?? 0);
   }
-  const out = new Float64Array(height * width);
   for (let y = 0; y < height; y++) {
     const line = out.subarray(y * width, (y + 1) * width);
     for (let t = 0; t < taps.length; t += 4) {
       addFour(line, source.data, y * stride * source.width, taps, offsets, t, stride);
     }
   }
-  return out;
+}
+
+/** One tap, which is what a keystroke changes. @param {Float64Array} out @param {number} width @param {Plane} source @param {number} tap @param {number} offset */
+function addOne(out, width, source, tap, offset) {
+  const { data } = source;
+  for (let at = 0, from = offset; at < out.length; at += width, from += source.width) {
+    for (let x = 0; x < width; x++) out[at + x] += tap * data[from + x];
+  }
 }
 
 /** @param {Float64Array} line @param {Float64Array} data @param {number} start @param {number[]} taps @param {number[]} offsets @param {number} t @param {number} stride */

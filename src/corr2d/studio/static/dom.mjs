@@ -28,6 +28,34 @@ export const field = (text, control) => h("label.field", {}, h("span", {}, text)
 export const select = (choices, given = {}) =>
   h("select", given, ...choices.map(([value, word]) => h("option", { value }, word)));
 
+/** Words into an element, and no work for the browser where they are there already. @param {HTMLElement} element @param {string} words */
+export function say(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+/** A value into a control, likewise: to set a menu to what it shows lays the whole page out again. @param {any} control @param {string} value */
+export function put(control, value) {
+  if (control.value !== value) control.value = value;
+}
+
+/** Milliseconds after which what an edit changes elsewhere is drawn: its output is painted first. */
+export const AFTER_OUTPUT = 40;
+
+/** Call soon, at most once in so many milliseconds, with the last arguments. @param {number} milliseconds @param {(...args: any[]) => void} work */
+export function soon(milliseconds, work) {
+  let waiting = false;
+  /** @type {any[]} */ let last = [];
+  return (/** @type {any[]} */ ...args) => {
+    last = args;
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      work(...last);
+    }, milliseconds);
+  };
+}
+
 /** Call at most once a frame, with the last arguments. @param {(...args: any[]) => void} work */
 export function eachFrame(work) {
   let waiting = false;

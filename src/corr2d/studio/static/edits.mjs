@@ -1,6 +1,6 @@
 // Correlation while a kernel is edited: what one weight changed is added to what is there.
 
-import { asApplied, filtered, prepared, sums } from "./correlate.mjs";
+import { accumulate, asApplied, filtered, prepared } from "./correlate.mjs";
 
 const MOST_IN_A_ROW = 8; // each adds a rounding; corr2d's bound allows 32 of them
 const WORTH = 8; // times as many weights as were changed
@@ -10,6 +10,7 @@ export class Edits {
 
   /**
    * The same as `correlate`, up to a few roundings, and exact wherever numbers are whole.
+   * The next call writes over what this one returns.
    * @param {import("./correlate.mjs").Plane} plane @param {import("./correlate.mjs").Kernel} kernel
    * @param {import("./correlate.mjs").Options} options
    * @returns {ReturnType<typeof filtered>}
@@ -19,22 +20,30 @@ export class Edits {
     const { weights } = applied;
     const key = JSON.stringify([options, applied.anchor, weights.length, weights[0].length]);
     if (this.#last?.plane !== plane || this.#last.key !== key) {
-      this.#last = { plane, key, given: prepared(plane, applied, options), output: null, weights, times: 0 };
+      this.#last = { plane, key, given: prepared(plane, applied, options), options, output: null, weights, times: 0 };
     }
     const last = this.#last;
     const changed = last.output && differing(last.weights, weights);
-    if (changed && changed.count * WORTH <= changed.all && last.times < MOST_IN_A_ROW && last.given.finite) {
-      const difference = sums(last.given, changed.weights, options);
-      const { data } = last.output;
-      for (let i = 0; i < data.length; i++) data[i] += difference[i];
-      last.times++;
+    const few = changed && changed.count * WORTH <= changed.all && last.given.finite;
+    if (few && (!changed.count || last.times < MOST_IN_A_ROW)) {
+      if (changed.count) {
+        accumulate(last.output.data, last.given, changed.weights, options);
+        last.times++;
+      }
     } else {
       last.output = filtered(last.given, weights, options);
       last.times = 0;
     }
     last.weights = weights;
-    // A copy: what is handed out may be given away for good.
-    return { ...last.output, data: last.output.data.slice() };
+    return last.output;
+  }
+
+  /** The whole sum anew, when there is time for it: the roundings of edits are gone, and edits can go on. */
+  refresh() {
+    const last = this.#last;
+    if (!last?.times) return;
+    last.output = filtered(last.given, last.weights, last.options);
+    last.times = 0;
   }
 }
 

@@ -1,5 +1,6 @@
 // The kernel as a grid of numbers: typed, stepped with the wheel or the arrows, dragged, or pasted whole.
 
+import { anchorOf } from "./anchor.mjs";
 import { h } from "./dom.mjs";
 import { shape } from "./correlate.mjs";
 import { stepOf, withTap } from "./kernel-edit.mjs";
@@ -13,6 +14,7 @@ const SCROLLING = 400; // milliseconds without a wheel after which a turn over a
 export class Grid {
   /** @type {HTMLInputElement[][]} */ #cells = [];
   #shape = "";
+  /** @type {WeakMap<HTMLInputElement, string>} what a cell shows already */ #looks = new WeakMap();
   #lastWheel = { time: 0, cell: /** @type {EventTarget | null} */ (null) };
 
   /** @param {import("./store.mjs").Store} store @param {(message: string) => void} complain */
@@ -31,17 +33,23 @@ export class Grid {
     const [rows, columns] = shape(kernel);
     if (this.#shape !== `${rows}×${columns}`) this.#build(rows, columns);
     const strongest = Math.max(...kernel.weights.flat().map(Math.abs)) || 1;
-    const [ay, ax] = kernel.anchor ?? [(rows - 1) >> 1, (columns - 1) >> 1];
+    const [ay, ax] = anchorOf(kernel);
     kernel.weights.forEach((line, i) =>
       line.forEach((weight, j) => {
         const cell = this.#cells[i][j];
         // What is being typed is not rewritten under the writer's hands.
         if (cell !== document.activeElement || parseNumber(cell.value) !== weight) cell.value = this.#text(cell, weight, columns);
-        cell.title = `${t("row")} ${i}, ${t("column")} ${j}: ${weight}`;
         cell.removeAttribute("aria-invalid");
+        const isAnchor = options.padding === "same" && i === ay && j === ax;
+        const looks = `${weight} ${strongest} ${isAnchor}`;
+        if (this.#looks.get(cell) === looks) return; // a key changes one of up to 225
+        this.#looks.set(cell, looks);
+        const place = `${t("row")} ${i}, ${t("column")} ${j}`;
+        cell.title = `${place}: ${weight}`;
+        cell.setAttribute("aria-label", `${t("weight")} ${place}${isAnchor ? `, ${t("anchor")}` : ""}`);
         cell.style.setProperty("--strength", String((0.75 * Math.abs(weight)) / strongest));
         cell.classList.toggle("negative", weight < 0);
-        cell.classList.toggle("anchor", options.padding === "same" && i === ay && j === ax);
+        cell.classList.toggle("anchor", isAnchor);
       }),
     );
   }
@@ -65,7 +73,6 @@ export class Grid {
   #cell(i, j) {
     const cell = h("input", {
       testid: `kernel-cell-${i}-${j}`,
-      "aria-label": `${t("weight")} ${t("row")} ${i}, ${t("column")} ${j}`,
       inputmode: "text",
       autocomplete: "off",
       spellcheck: "false",

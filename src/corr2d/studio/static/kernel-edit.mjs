@@ -4,8 +4,16 @@
 
 export const MOST_TAPS = 15;
 
-/** @param {Kernel} kernel @param {number[][]} weights @returns {Kernel} a nameless one with the default anchor */
-const replaced = (kernel, weights) => ({ weights: weights.map((line) => line.map((weight) => weight + 0)), anchor: null, name: "" });
+/**
+ * @param {Kernel} kernel @param {number[][]} weights
+ * @param {(at: [number, number]) => [number, number] | null} [moved] where a chosen anchor comes to lie
+ * @returns {Kernel} a nameless one
+ */
+const replaced = (kernel, weights, moved = (at) => at) => ({
+  weights: weights.map((line) => line.map((weight) => weight + 0)),
+  anchor: kernel.anchor ? moved(kernel.anchor) : null,
+  name: "",
+});
 
 /** @param {Kernel} kernel */
 export const sum = (kernel) => kernel.weights.flat().reduce((total, weight) => total + weight, 0);
@@ -24,28 +32,25 @@ export function withTap(kernel, i, j, value) {
 }
 
 /** @param {Kernel} kernel */
-export const transpose = (kernel) => replaced(kernel, kernel.weights[0].map((_, j) => kernel.weights.map((line) => line[j])));
+export const transpose = (kernel) => replaced(kernel, kernel.weights[0].map((_, j) => kernel.weights.map((line) => line[j])), ([y, x]) => [x, y]);
 
 /** Left becomes right. @param {Kernel} kernel */
-export const flipAcross = (kernel) => replaced(kernel, kernel.weights.map((line) => [...line].reverse()));
+export const flipAcross = (kernel) => replaced(kernel, kernel.weights.map((line) => [...line].reverse()), ([y, x]) => [y, kernel.weights[0].length - 1 - x]);
 
 /** Top becomes bottom. @param {Kernel} kernel */
-export const flipDown = (kernel) => replaced(kernel, [...kernel.weights].reverse());
+export const flipDown = (kernel) => replaced(kernel, [...kernel.weights].reverse(), ([y, x]) => [kernel.weights.length - 1 - y, x]);
 
 /** A quarter turn, anticlockwise. @param {Kernel} kernel */
 export const rotate = (kernel) => flipDown(transpose(kernel));
 
 /** @param {Kernel} kernel @param {number} factor */
-export const scale = (kernel, factor) => ({
-  ...replaced(kernel, kernel.weights.map((line) => line.map((weight) => weight * factor))),
-  anchor: kernel.anchor,
-});
+export const scale = (kernel, factor) => replaced(kernel, kernel.weights.map((line) => line.map((weight) => weight * factor)));
 
 /** Weights that sum to 1; where they sum to 0, weights whose magnitudes sum to 1. @param {Kernel} kernel */
 export function normalise(kernel) {
   const total = isZeroGain(kernel) ? sumOfMagnitudes(kernel) : sum(kernel);
   if (!total) return kernel;
-  return { ...replaced(kernel, kernel.weights.map((line) => line.map((weight) => weight / total))), anchor: kernel.anchor };
+  return replaced(kernel, kernel.weights.map((line) => line.map((weight) => weight / total)));
 }
 
 /**
@@ -58,6 +63,10 @@ export function resize(kernel, rows, columns) {
   return replaced(
     kernel,
     Array.from({ length: rows }, (_, i) => Array.from({ length: columns }, (_, j) => kernel.weights[i - down]?.[j - across] ?? 0)),
+    ([y, x]) => {
+      const [row, column] = [y + down, x + across];
+      return row >= 0 && row < rows && column >= 0 && column < columns ? [row, column] : null;
+    },
   );
 }
 

@@ -1,6 +1,6 @@
 // Everything that changes the kernel: presets, the grid, whole-kernel tools, size, text, and the way back.
 
-import { afterPause, field, h, select } from "./dom.mjs";
+import { afterPause, field, h, put, select } from "./dom.mjs";
 import { Grid } from "./grid.mjs";
 import { shape } from "./correlate.mjs";
 import * as edit from "./kernel-edit.mjs";
@@ -91,18 +91,18 @@ export function kernelPanel(store, presets) {
     h("p.hint", {}, t("NumPy, MATLAB, CSV, a table, a kernel file. Fractions such as 1/9 are numbers.")),
   );
   fromText.addEventListener("toggle", () => {
-    if (fromText.open && !text.value) text.value = rowsText(store.state.kernel.weights);
+    if (fromText.open) text.value = rowsText(store.state.kernel.weights);
   });
 
   store.listen(({ kernel }, changed) => {
     if (!changed.has("kernel")) return;
     const [r, c] = shape(kernel);
-    rows.value = String(r);
-    columns.value = String(c);
-    preset.value = presets.some(({ name }) => name === kernel.name) ? (kernel.name ?? "") : "";
+    put(rows, String(r));
+    put(columns, String(c));
+    put(preset, presets.some(({ name }) => name === kernel.name) ? (kernel.name ?? "") : "");
     undo.disabled = !store.canUndo;
     redo.disabled = !store.canRedo;
-    if (document.activeElement !== text) text.value = rowsText(kernel.weights);
+    if (fromText.open && document.activeElement !== text) text.value = rowsText(kernel.weights);
   });
 
   return h(

@@ -2,7 +2,7 @@
 
 import { paint } from "./colour.mjs";
 import { lineChart } from "./chart.mjs";
-import { afterPause, eachFrame, h } from "./dom.mjs";
+import { AFTER_OUTPUT, afterPause, h, soon } from "./dom.mjs";
 import { response } from "./response.mjs";
 import { short } from "./kernel-text.mjs";
 import { t } from "./text.mjs";
@@ -42,7 +42,7 @@ export function responsePanel(store) {
   const canvas = h("canvas", { role: "img", testid: "response" });
   const profile = h("div.profile");
   const range = h("p.hint");
-  const draw = eachFrame((/** @type {import("./correlate.mjs").Kernel} */ kernel) => {
+  const draw = soon(AFTER_OUTPUT, (/** @type {import("./correlate.mjs").Kernel} */ kernel) => {
     const plane = response(kernel.weights);
     const n = plane.height;
     const most = plane.data.reduce((top, value) => Math.max(top, value), 0);

@@ -1,7 +1,8 @@
 // How the kernel meets the picture: which way round, what lies outside, how far apart.
 
 import { turned } from "./correlate.mjs";
-import { field, h, select } from "./dom.mjs";
+import { anchorField } from "./anchor.mjs";
+import { AFTER_OUTPUT, field, h, select, soon } from "./dom.mjs";
 import { parseNumber } from "./kernel-text.mjs";
 import { t } from "./text.mjs";
 
@@ -42,9 +43,11 @@ export function optionsPanel(store) {
   const [correlation, convolution] = [choice(false, t("Correlation")), choice(true, t("Convolution"))];
   const applied = h("div.applied", { role: "img" });
   const turn = h("p.hint");
+  const draw = soon(AFTER_OUTPUT, () => drawApplied(applied, store.state));
 
-  store.listen(({ options, kernel }, changed) => {
-    if (!changed.has("options") && !changed.has("kernel")) return;
+  store.listen(({ options }, changed) => {
+    if (changed.has("kernel")) draw();
+    if (!changed.has("options")) return;
     boundary.value = options.boundary;
     if (parseNumber(fill.value) !== options.fill) fill.value = String(options.fill);
     fill.parentElement?.classList.toggle("off", options.boundary !== "constant");
@@ -53,9 +56,8 @@ export function optionsPanel(store) {
     stride.value = String(options.stride);
     dilation.value = String(options.dilation);
     (options.convolve ? convolution : correlation).querySelector("input").checked = true;
-    drawApplied(applied, kernel);
+    draw();
     applied.classList.toggle("turned", options.convolve);
-    applied.setAttribute("aria-label", `${t("The kernel as it meets the pixels")}: ${(options.convolve ? turned(kernel) : kernel).weights.map((line) => line.join(" ")).join("; ")}`);
     turn.textContent = options.convolve
       ? t("Convolution turns the kernel by 180° before it multiplies.")
       : t("Correlation multiplies the kernel as it is written.");
@@ -69,20 +71,23 @@ export function optionsPanel(store) {
     field(t("Boundary"), boundary),
     field(t("Value outside"), fill),
     field(t("Padding"), padding),
+    anchorField(store),
     h("div.row", {}, field(t("Stride"), stride), field(t("Dilation"), dilation)),
   );
 }
 
-/** The kernel as a small picture that can be seen to turn. @param {HTMLElement} element @param {import("./correlate.mjs").Kernel} kernel */
-function drawApplied(element, kernel) {
-  const strongest = Math.max(...kernel.weights.flat().map(Math.abs)) || 1;
+/** The kernel as a small picture that can be seen to turn. @param {HTMLElement} element @param {import("./store.mjs").State} state */
+function drawApplied(element, { kernel, options }) {
+  const weights = kernel.weights.flat();
+  const strongest = Math.max(...weights.map(Math.abs)) || 1;
   element.style.setProperty("--columns", String(kernel.weights[0].length));
   element.style.setProperty("--rows", String(kernel.weights.length));
-  element.replaceChildren(
-    ...kernel.weights.flat().map((weight) => {
-      const cell = h(weight < 0 ? "i.negative" : "i");
-      cell.style.setProperty("--strength", String((0.9 * Math.abs(weight)) / strongest));
-      return cell;
-    }),
-  );
+  if (element.childElementCount !== weights.length) element.replaceChildren(...weights.map(() => h("i")));
+  weights.forEach((weight, n) => {
+    const cell = /** @type {HTMLElement} */ (element.children[n]);
+    cell.className = weight < 0 ? "negative" : "";
+    cell.style.setProperty("--strength", String((0.9 * Math.abs(weight)) / strongest));
+  });
+  const rows = (options.convolve ? turned(kernel) : kernel).weights;
+  element.setAttribute("aria-label", `${t("The kernel as it meets the pixels")}: ${rows.map((line) => line.join(" ")).join("; ")}`);
 }

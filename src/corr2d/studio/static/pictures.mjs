@@ -7,6 +7,7 @@ import { toNpy } from "./npy.mjs";
  * @property {string} key
  * @property {string} name
  * @property {import("./correlate.mjs").Plane} plane  gray values; block means where step > 1
+ * @property {import("./correlate.mjs").Plane[] | null} channels  red, green and blue, where it has them
  * @property {number} white  the value that is shown white
  * @property {number} height @property {number} width  of the whole picture
  * @property {number} step  its pixels for one of the plane's
@@ -64,7 +65,7 @@ export class Pictures {
     const made = MADE[key.replace(/^made:/, "")];
     if (made) {
       const content = made.make();
-      return this.#keep({ key, name: made.name, white: made.white, plane: content, height: content.height, width: content.width, step: 1 });
+      return this.#keep({ key, name: made.name, white: made.white, plane: content, channels: null, height: content.height, width: content.width, step: 1 });
     }
     return this.#fetch(key);
   }
@@ -77,7 +78,7 @@ export class Pictures {
 
   /** A picture from a plane of the page. @param {string} name @param {import("./correlate.mjs").Plane} content @param {number} white @returns {Picture} */
   local(name, content, white) {
-    return { key: "", name, white, plane: content, height: content.height, width: content.width, step: 1 };
+    return { key: "", name, white, plane: content, channels: null, height: content.height, width: content.width, step: 1 };
   }
 
   /** The server's name for a picture, sent to it where it was made here. @param {Picture} picture */
@@ -93,7 +94,13 @@ export class Pictures {
   /** @param {string} id */
   async #fetch(id) {
     const { record, data } = await this.ask("preview", { picture: id });
-    const content = { height: record.rows, width: record.columns, data: new Float64Array(data) };
+    const values = new Float64Array(data);
+    const area = record.rows * record.columns;
+    const [content, ...colours] = Array.from({ length: values.length / area }, (_, i) => ({
+      height: record.rows,
+      width: record.columns,
+      data: values.slice(i * area, (i + 1) * area),
+    }));
     // Floats know no white: 1 where they keep to it, else their largest value.
     let white = record.white;
     if (/float|bool/.test(record.dtype)) {
@@ -101,7 +108,8 @@ export class Pictures {
       if (most > 1) white = most;
     }
     const { name, height, width, step } = record;
-    return this.#keep({ key: record.id, id: record.id, name, white, plane: content, height, width, step });
+    const channels = colours.length ? colours : null;
+    return this.#keep({ key: record.id, id: record.id, name, white, plane: content, channels, height, width, step });
   }
 
   /** @param {Picture} picture */

@@ -4,13 +4,12 @@ import { asApplied, correlate, geometry, padded, shape } from "./correlate.mjs";
 import { Arithmetic } from "./arithmetic.mjs";
 import { chapterPanel } from "./chapter.mjs";
 import { Computer } from "./compute.mjs";
-import { drawLegend, scaleOf } from "./colour.mjs";
+import { drawLegend, paint, paintColours } from "./colour.mjs";
 import { describePanel, responsePanel } from "./knowledge-panels.mjs";
-import { eachFrame, field, h, select } from "./dom.mjs";
+import { eachFrame, field, h, say, select } from "./dom.mjs";
 import { enginePanel, exportPanel } from "./take-panels.mjs";
 import { attachGestures } from "./gestures.mjs";
 import { optionsOf } from "./chapter-steps.mjs";
-import { isZeroGain } from "./kernel-edit.mjs";
 import { kernelPanel } from "./kernel-panel.mjs";
 import { learnPanel } from "./learn-panel.mjs";
 import { madePictures, Pictures } from "./pictures.mjs";
@@ -63,7 +62,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
   const isDark = () => dark.matches;
 
   /** @type {import("./pictures.mjs").Picture | null} */ let picture = null;
-  /** @type {import("./compute.mjs").Output | null} */ let output = null;
+  /** @type {import("./render.mjs").Output | null} */ let output = null;
   const viewport = new Viewport();
 
   const canvas = (/** @type {string} */ testid, /** @type {string} */ label) =>
@@ -80,22 +79,27 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
 
   const inputScale = () => ({ signed: false, low: 0, high: picture?.white ?? 1, dark: isDark() });
 
-  const computer = new Computer(makeWorker, (result) => {
-    settle(computer.idle);
-    failure.textContent = result.error ?? "";
-    outputCanvas.classList.toggle("stale", Boolean(result.error));
-    if (!result.output || !picture) return;
-    output = result.output;
-    showOutput();
-    explain();
+  const computer = new Computer(makeWorker, ({ rendered, error }) => {
+    say(failure, error ?? "");
+    outputCanvas.classList.toggle("stale", Boolean(error));
+    if (!rendered || !picture) return settle(computer.idle);
+    output = rendered.output;
+    showOutput(rendered);
     outputView.draw(painted);
   });
 
-  /** The time from a key to the painted output, for whoever looks at the browser's performance entries. */
+  /** The output comes first; what is said about it has time until the frame is out. */
   function painted() {
-    if (!performance.getEntriesByName("corr2d:key").length) return;
-    performance.measure("corr2d:key-to-paint", "corr2d:key");
-    performance.clearMarks("corr2d:key");
+    if (performance.getEntriesByName("corr2d:key").length) {
+      // For whoever looks at the browser's performance entries.
+      performance.measure("corr2d:key-to-paint", "corr2d:key");
+      performance.clearMarks("corr2d:key");
+    }
+    setTimeout(() => {
+      if (!computer.idle) return; // the next output is on its way
+      explain();
+      settle(true);
+    });
   }
 
   /** Does what is shown belong to the state of now? For tests, and for those who script the page. @param {boolean} settled */
@@ -104,13 +108,14 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
   function compute() {
     if (!picture) return;
     settle(false);
+    const { kernel, options, display } = store.state;
+    computer.run({ picture, kernel, options, look: { display, white: picture.white, dark: isDark() } });
     showInput();
-    computer.run(picture.plane, store.state.kernel, store.state.options);
   }
 
   function showInput() {
     if (!picture) return;
-    const { options, kernel } = store.state;
+    const { options, kernel, display } = store.state;
     let pads = { top: 0, bottom: 0, left: 0, right: 0 };
     try {
       pads = geometry(picture.plane, asApplied(kernel, options), options);
@@ -119,35 +124,38 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
     }
     const { height, width } = picture.plane;
     viewport.setBox({ top: -pads.top, left: -pads.left, bottom: height + pads.bottom, right: width + pads.right });
-    const key = JSON.stringify([picture.key, pads, options.boundary, options.fill, isDark()]);
+    const key = JSON.stringify([picture.key, pads, options.boundary, options.fill, isDark(), display === "gray"]);
     if (key !== shownInput) {
-      inputView.show({ plane: padded(picture.plane, pads, options), scale: inputScale(), origin: [-pads.top, -pads.left], step: 1, inside: { height, width } });
+      const plane = padded(picture.plane, pads, options);
+      const scale = inputScale();
+      const coloured = picture.channels && display !== "gray";
+      const image = coloured ? paintColours(picture.channels.map((channel) => padded(channel, pads, options)), scale) : paint(plane, scale);
+      inputView.show({ plane, image, scale, origin: [-pads.top, -pads.left], step: 1, inside: { height, width } });
     }
     shownInput = key;
     inputFacts.textContent = `${picture.height} × ${picture.width}${picture.step > 1 ? ` · ${t("shown as")} ${height} × ${width}` : ""}`;
   }
   let shownInput = "";
 
-  function showOutput() {
-    if (!output || !picture) return;
-    const { options, kernel, display } = store.state;
+  /** @param {import("./render.mjs").Rendered} rendered */
+  function showOutput({ output, scale, image }) {
+    const { options, kernel } = store.state;
     const [kh, kw] = shape(kernel);
-    const scale = scaleOf(output, display, picture.white, isZeroGain(kernel), isDark());
     // An output lies in the middle of its window; with "same" on the pixel that it replaces.
     const corner = (/** @type {number} */ before, /** @type {number} */ k) =>
       (options.padding === "same" ? 0 : -before + (options.dilation * (k - 1)) / 2) + (1 - options.stride) / 2;
     const origin = /** @type {[number, number]} */ ([corner(output.geometry.top, kh), corner(output.geometry.left, kw)]);
-    outputView.show({ plane: output, scale, origin, step: options.stride, inside: null });
+    outputView.show({ plane: output, image, scale, origin, step: options.stride, inside: null });
     drawLegend(legend.strip, scale);
-    legend.low.textContent = short(Number(scale.low.toPrecision(3)), 7);
-    legend.middle.textContent = scale.signed ? "0" : "";
-    legend.high.textContent = short(Number(scale.high.toPrecision(3)), 7);
+    say(legend.low, short(Number(scale.low.toPrecision(3)), 7));
+    say(legend.middle, scale.signed ? "0" : "");
+    say(legend.high, short(Number(scale.high.toPrecision(3)), 7));
     const percent = 100 * scale.beyond;
-    outputFacts.textContent = `${output.height} × ${output.width}${percent ? ` · ${percent < 0.1 ? "< 0.1" : percent.toFixed(1)} % ${t("beyond the scale")}` : ""}`;
+    say(outputFacts, `${output.height} × ${output.width}${percent ? ` · ${percent < 0.1 ? "< 0.1" : percent.toFixed(1)} % ${t("beyond the scale")}` : ""}`);
   }
 
   function explain() {
-    if (!picture || !output) return;
+    if (!picture || !output || outputCanvas.classList.contains("stale")) return;
     const { options, kernel } = store.state;
     const [y, x] = pixelNow(output);
     const window = arithmetic.show(picture.plane, kernel, options, [y, x], inputScale());
@@ -190,6 +198,11 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
   const near = () => output && viewport.show(...centre(), 56);
   attachGestures(inputCanvas, viewport, { hover: hover(inputView), move, near });
   attachGestures(outputCanvas, viewport, { hover: hover(outputView), move, near });
+
+  // Before anything else hears of a change: the worker is at it while the page says the rest.
+  store.listen((/** @type {unknown} */ _, /** @type {Set<string>} */ changed) => {
+    if (!changed.has("picture") && ["kernel", "options", "display"].some((key) => changed.has(key))) compute();
+  });
 
   // -- around it -----------------------------------------------------------------------------------
 
@@ -319,11 +332,8 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
       fillMenu();
       viewport.fit();
       compute();
-    } else if (changed.has("kernel") || changed.has("options")) compute();
-    if (changed.has("display")) {
-      display.value = state.display;
-      showOutput();
     }
+    if (changed.has("display")) display.value = state.display;
     if (changed.has("pixel")) explain();
   });
 
@@ -344,9 +354,7 @@ function page(root, { store: whole, ask, makeWorker, addressOf, hello, pictures 
   inputCanvas.addEventListener("dragover", over);
   inputCanvas.addEventListener("drop", drop);
   const repaint = () => {
-    shownInput = "";
-    showInput();
-    showOutput();
+    compute();
     explain();
   };
   dark.addEventListener("change", repaint);

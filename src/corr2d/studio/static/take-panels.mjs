@@ -1,6 +1,6 @@
 // What is taken along: the result of the engine, files, other tools' syntax, a link.
 
-import { afterPause, field, h, save, select } from "./dom.mjs";
+import { afterPause, field, h, put, save, select } from "./dom.mjs";
 import { short } from "./kernel-text.mjs";
 import { toLink } from "./link.mjs";
 import { t } from "./text.mjs";
@@ -38,7 +38,7 @@ export function enginePanel({ ask, request, output }) {
     "section.card.engine",
     { "aria-label": t("Full resolution") },
     h("h2", {}, t("Full resolution")),
-    h("p.hint", {}, t("The pictures above are computed in this page, on gray values of at most 512 × 512. The engine filters the whole picture, all channels.")),
+    h("p.hint", {}, t("The pictures above are computed in this page, at most 512 × 512 pixels; what is explained is gray values. The engine filters the whole picture, all channels.")),
     run,
     result,
   );
@@ -85,7 +85,7 @@ export function exportPanel({ store, ask, request, address }, targets) {
     }
   });
   store.listen(({ target: chosen }, changed) => {
-    target.value = chosen;
+    put(target, chosen);
     if (["kernel", "options", "target"].some((key) => changed.has(key))) update();
   });
 

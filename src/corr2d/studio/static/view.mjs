@@ -1,6 +1,6 @@
 // One canvas: a plane in its colours, its numbers when near enough, what is outside the picture, and marks.
 
-import { colourOf, paint, palette } from "./colour.mjs";
+import { colourOf, palette } from "./colour.mjs";
 import { short } from "./kernel-text.mjs";
 
 const NUMBERS_FROM = 30; // CSS pixels a pixel needs to hold its number
@@ -8,7 +8,8 @@ const WEIGHTS_FROM = 46; // ... and its weight below
 
 /**
  * @typedef {object} Scene
- * @property {import("./correlate.mjs").Plane} plane
+ * @property {import("./correlate.mjs").Plane} plane  the values that are written when near enough
+ * @property {ImageData} image  the plane in its colours
  * @property {import("./colour.mjs").Scale} scale
  * @property {[number, number]} origin  where the plane's corner lies, in the picture's coordinates
  * @property {number} step  how much of the picture one of its pixels covers
@@ -36,14 +37,15 @@ export class View {
   show(scene) {
     this.scene = scene;
     const { height, width } = scene.plane;
-    this.#painted.width = width;
-    this.#painted.height = height;
-    /** @type {CanvasRenderingContext2D} */ (this.#painted.getContext("2d")).putImageData(paint(scene.plane, scene.scale), 0, 0);
+    if (this.#painted.width !== width) this.#painted.width = width;
+    if (this.#painted.height !== height) this.#painted.height = height;
+    /** @type {CanvasRenderingContext2D} */ (this.#painted.getContext("2d")).putImageData(scene.image, 0, 0);
     this.draw();
   }
 
   /** @param {Mark[]} marks */
   mark(marks) {
+    if (JSON.stringify(marks) === JSON.stringify(this.marks)) return;
     this.marks = marks;
     this.draw();
   }

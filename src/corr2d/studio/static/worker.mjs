@@ -1,18 +1,23 @@
 // Correlation beside the page, so that typing never waits for it.
 
-import { Edits } from "./edits.mjs";
+import { Renderer } from "./render.mjs";
 
-/** @type {import("./correlate.mjs").Plane | null} */
-let plane = null;
-const edits = new Edits();
+const PAUSE = 200; // milliseconds without an edit
 
-self.onmessage = ({ data: { job, picture, kernel, options } }) => {
-  if (picture) plane = picture;
-  if (!plane) return;
+/** @type {import("./render.mjs").Picture | null} */
+let shown = null;
+const renderer = new Renderer();
+let timer = 0;
+
+self.onmessage = ({ data: { picture, kernel, options, look } }) => {
+  clearTimeout(timer);
+  if (picture) shown = picture;
+  if (!shown) return;
   try {
-    const output = edits.run(plane, kernel, options);
-    self.postMessage({ job, output }, { transfer: [output.data.buffer] });
+    const rendered = renderer.run(shown, kernel, options, look);
+    self.postMessage({ rendered }, { transfer: [rendered.output.data.buffer, rendered.image.data.buffer] });
+    timer = setTimeout(() => renderer.refresh(), PAUSE);
   } catch (error) {
-    self.postMessage({ job, error: error instanceof Error ? error.message : String(error) });
+    self.postMessage({ error: error instanceof Error ? error.message : String(error) });
   }
 };
