@@ -15,6 +15,8 @@ from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from ._remember import Remembered, content
 from .engines import CANDIDATES, METHODS, Candidate, Runner, optional_engines
+from .engines.accuracy import comfortable
+from .engines.native import Compiled
 
 if TYPE_CHECKING:
     from ._block import Block
@@ -278,15 +280,23 @@ class Trained:
     def __init__(self, problem: Problem):
         self.problem = problem
         self._choices: dict[tuple[bool, str, int], tuple[Candidate, int]] = {}
+        self._ready: dict[tuple[str, int], tuple[Compiled, int]] = {}  # runners that take other weights
 
     def run(self, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int, image: np.ndarray, out: np.ndarray) -> None:
-        """Correlate: `weights` and `biases` are float64 and contiguous, `image` and `out` canonical."""
-        facts = unmeasured(weights, biases)
-        key = facts.finite, method, threads
-        if key not in self._choices:
-            self._choices[key] = _consider(self.problem, facts, method, threads)[:2]
-        candidate, used = self._choices[key]
-        candidate.prepare(self.problem, facts)(image, out, used)
+        """Correlate: `weights` and `biases` are float32 or float64 and contiguous, `image` and `out` canonical."""
+        kept, used = self._ready.get((method, threads), (None, 0))
+        runner = kept and kept.renewed(weights, biases)
+        if runner is None:
+            facts = unmeasured(*(None if a is None else a.astype(np.float64, copy=False) for a in (weights, biases)))
+            key = facts.finite, method, threads
+            if key not in self._choices:
+                self._choices[key] = _consider(self.problem, facts, method, threads)[:2]
+            candidate, used = self._choices[key]
+            runner = candidate.prepare(self.problem, facts)
+            # In a relaxed problem the weights' sizes decide nothing but this.
+            if self.problem.relaxed and facts.finite and comfortable(facts) and isinstance(runner, Compiled):
+                self._ready[method, threads] = runner, used
+        runner(image, out, used)
 
 
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:

@@ -138,12 +138,11 @@ class Conv2D(torch.nn.Conv2d):
         return _torch.layer(input, self.weight, self.bias, self._geometry(), dtype)
 
     def _geometry(self) -> list[int]:
-        padding = self.padding
-        if padding == "same":
-            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        if isinstance(self.padding, str):
+            spans = [d * (k - 1) if self.padding == "same" else 0 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             pads = tuple((span // 2, span - span // 2) for span in spans)
         else:
-            pads = ((0, 0), (0, 0)) if padding == "valid" else tuple((p, p) for p in padding)
+            pads = tuple((p, p) for p in self.padding)
         return list(_torch.Geometry.of(pads, _MODES[self.padding_mode], self.stride, self.dilation, self.groups))
 
     def _check(self, image: Any) -> None:

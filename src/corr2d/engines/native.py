@@ -56,6 +56,40 @@ class Recipe:
     across: int = 0  # direct: the sign by which mirrored columns are added before they are multiplied; 0: they are not
 
 
+class Compiled:
+    """A runner: a filter of the compiled code, and how it sees a problem's arrays."""
+
+    __slots__ = ("filter", "_native", "_problem", "_mixing", "_bfloats")
+
+    def __init__(self, problem: Problem, mixing: bool, native: _native.Filter) -> None:
+        self._native, self._problem, self._mixing = native, problem, mixing
+        self._bfloats = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
+        # What calls that are known go to, past all of this (native/recall.cpp).
+        views = mixing or problem.complex_image or problem.complex_result or any(self._bfloats)
+        self.filter = None if views else native
+
+    def renewed(self, weights: np.ndarray, biases: np.ndarray | None) -> Compiled | None:
+        """The same with other weights, float32 or float64; None where those may need another method or precision."""
+        native = self._native.renewed(weights, biases)
+        return native and Compiled(self._problem, self._mixing, native)
+
+    def __call__(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
+        problem = self._problem
+        if self._mixing:
+            # (..., channels, parts, H, W): parts are real and imaginary, or just the one.
+            if not problem.channels:
+                image, out = image[..., None, :, :], out[..., None, :, :]
+            image = split_complex(image) if problem.complex_image else image[..., None, :, :]
+            out = split_complex(out) if problem.complex_result else out[..., None, :, :]
+        elif problem.complex_image:
+            image, out = split_complex(image), split_complex(out)
+        elif problem.complex_result:  # a real image and kernel, a complex result asked for
+            parts = split_complex(out)
+            parts[..., 1, :, :] = 0
+            out = parts[..., 0, :, :]
+        self._native.run(image, out, *self._bfloats, threads, STREAM_BYTES)
+
+
 class _Native:
     engine = "native"
 
@@ -110,29 +144,8 @@ class _Native:
             recipe.rounding, recipe.places, recipe.box, recipe.taps, recipe.sparse, recipe.across,
         )  # fmt: skip
 
-    def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
-        native, mixing = self._filter(problem, facts, recipe), mixes(problem, facts)
-        image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
-
-        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
-            if mixing:
-                # (..., channels, parts, H, W): parts are real and imaginary, or just the one.
-                if not problem.channels:
-                    image, out = image[..., None, :, :], out[..., None, :, :]
-                image = split_complex(image) if problem.complex_image else image[..., None, :, :]
-                out = split_complex(out) if problem.complex_result else out[..., None, :, :]
-            elif problem.complex_image:
-                image, out = split_complex(image), split_complex(out)
-            elif problem.complex_result:  # a real image and kernel, a complex result asked for
-                parts = split_complex(out)
-                parts[..., 1, :, :] = 0
-                out = parts[..., 0, :, :]
-            native.run(image, out, image_bfloat, out_bfloat, threads, STREAM_BYTES)
-
-        # What calls that are known go to, past all of this (native/recall.cpp).
-        views = mixing or problem.complex_image or problem.complex_result or image_bfloat or out_bfloat
-        run.filter = None if views else native
-        return run
+    def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe) -> Compiled:
+        return Compiled(problem, mixes(problem, facts), self._filter(problem, facts, recipe))
 
 
 class Direct(_Native):
