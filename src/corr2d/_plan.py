@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -282,16 +283,22 @@ class Trained:
         self._choices: dict[tuple[bool, str, int], tuple[Candidate, int]] = {}
         self._ready: dict[tuple[str, int], tuple[Compiled, int]] = {}  # runners that take other weights
 
+    def choice(self, finite: bool = True, method: str = "auto", threads: int = 1) -> tuple[Candidate, int]:
+        """Who is to compute, on how many threads; who it is does not depend on these."""
+        key = finite, method, threads
+        if key not in self._choices:
+            p = self.problem
+            weights = np.full(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size, 1.0 if finite else math.nan)
+            self._choices[key] = _consider(p, unmeasured(weights, None), method, threads)[:2]
+        return self._choices[key]
+
     def run(self, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int, image: np.ndarray, out: np.ndarray) -> None:
         """Correlate: `weights` and `biases` are float32 or float64 and contiguous, `image` and `out` canonical."""
         kept, used = self._ready.get((method, threads), (None, 0))
         runner = kept and kept.renewed(weights, biases)
         if runner is None:
             facts = unmeasured(*(None if a is None else a.astype(np.float64, copy=False) for a in (weights, biases)))
-            key = facts.finite, method, threads
-            if key not in self._choices:
-                self._choices[key] = _consider(self.problem, facts, method, threads)[:2]
-            candidate, used = self._choices[key]
+            candidate, used = self.choice(facts.finite, method, threads)
             runner = candidate.prepare(self.problem, facts)
             # In a relaxed problem the weights' sizes decide nothing but this.
             if self.problem.relaxed and facts.finite and comfortable(facts) and isinstance(runner, Compiled):

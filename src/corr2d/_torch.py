@@ -177,11 +177,21 @@ def forward(
     """``correlate``, as it runs."""
     t = _trained(image.shape, image.dtype, weight.shape, tuple(geometry), fill, offset, dtype, relaxed, trained, image.device)
     p = t.problem
+    if relaxed and p.device == "cpu" and p.channels and method == "auto" and t.choice()[0].engine == "torch" and device_engine.own_padding(p):
+        with device_engine.settings(torch, _count(threads)):
+            return _conv2d(image, weight, bias, Geometry(*geometry), dtype)
     out = _empty(image, _with_size(image.shape, weight.shape, p.out_size), dtype)
     if p.outputs:
         biases = None if bias is None else _numbers(bias)
         _run(t, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
     return out
+
+
+def _conv2d(image: Tensor, weight: Tensor, bias: Tensor | None, g: Geometry, dtype: torch.dtype) -> Tensor:
+    bias = None if bias is None else bias.to(dtype)
+    return torch.nn.functional.conv2d(
+        image.to(dtype), weight.to(dtype), bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups
+    )  # fmt: skip
 
 
 @torch.library.custom_op("corr2d::correlate", mutates_args=())
@@ -217,8 +227,14 @@ def image_gradient_op(
     ).problem  # fmt: skip
     if p.device != "cpu":
         return device_engine.image_gradient(torch, p, weight, gradient, dtype).reshape(shape)
+    inside = p.boundary is Boundary.CONSTANT or not p.pads_used
+    around = [d * (k - 1) - pad for d, k, pads in zip(p.dilation, p.kernel_size, p.pads, strict=True) for pad in pads]
+    if p.stride == (1, 1) and inside and min(around) >= 0 and gradient.numel():
+        # Turned, and from outputs to inputs, it is a correlation as any other.
+        back = Geometry.of((around[:2], around[2:]), Boundary.CONSTANT, (1, 1), p.dilation, p.bank)
+        return forward(gradient, _turned(weight, p), None, back, 0.0, 0.0, dtype, "auto", threads, relaxed, trained)
     halves = dtype in (torch.float16, torch.bfloat16)
-    wide = torch.float32 if halves and p.pads_used and p.boundary is not Boundary.CONSTANT else dtype  # what is added to
+    wide = torch.float32 if halves and not inside else dtype  # what is added to
     out = _empty(gradient, shape, wide)
     if not out.numel():
         return out.to(dtype)
@@ -230,6 +246,14 @@ def image_gradient_op(
 
     image_gradient(p, _weights(weight, p), _canonical(gradient, p, 0), correlate, _canonical(out, p, 1))
     return out if wide == dtype else out.to(dtype)
+
+
+def _turned(weight: Tensor, p: Problem) -> Tensor:
+    turned = weight.detach().flip(-2, -1)
+    if p.channels is None:
+        return turned
+    outputs, inputs = p.channels
+    return turned.reshape(p.bank, outputs, inputs, *p.kernel_size).transpose(1, 2).reshape(p.bank * inputs, outputs, *p.kernel_size)
 
 
 @image_gradient_op.register_fake
@@ -403,10 +427,7 @@ def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int
     g = Geometry(*geometry)
     plain = g.boundary == Boundary.CONSTANT and (g.top, g.left) == (g.bottom, g.right)
     if weight.dim() == 4 and plain and (image.device.type != "cpu" or device_engine.many_channels(weight.shape[0] // g.groups, weight.shape[1])):
-        # The planner's choice for many channels, taken early: PyTorch's own call, its own gradients.
-        image, weight = image.to(dtype), weight.to(dtype)
-        bias = None if bias is None else bias.to(dtype)
-        return torch.nn.functional.conv2d(image, weight, bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups)
+        return _conv2d(image, weight, bias, g, dtype)  # the planner's choice for all three passes: its own gradients too
     image = image.to(torch.uint8) if image.dtype == torch.bool else image
     if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled():
         return _call(correlate_op, image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)

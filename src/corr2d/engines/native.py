@@ -199,13 +199,14 @@ class Direct(_Native):
         pairs = kw // 2 if recipe.across else 0
         products = kh * (kw - pairs) + pairs * (kh + 5) / 6  # six rows of output share what is added first
         taps = inputs * (products + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
-        # The rows of many channels leave the first-level cache, and sums are stored and loaded between channels.
-        taps *= 1 + inputs / 32 if problem.channels else 1
+        # The rows of many channels leave the first-level cache; and each row of an output begins anew.
+        taps *= 1 + inputs / 150 if problem.channels else 1
+        begun = problem.planes * problem.channels[0] * problem.out_size[0] * machine.row_overhead if problem.channels else 0
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         # Blocks are four vectors wide, but for kernels that one vector at a time is compiled for (native/direct.hpp).
         vector = _VECTOR * (2 if recipe.accumulator == U16 else 1)
         narrow = problem.out_size[1] < 4 * vector and kh <= 7 and recipe.group == kh
-        return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate, vector if narrow else 4 * vector)
+        return begun + self._arithmetic(problem, taps / rate, machine, double, machine.load_rate, vector if narrow else 4 * vector)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))
