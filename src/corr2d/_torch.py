@@ -178,7 +178,7 @@ def forward(
     t = _trained(image.shape, image.dtype, weight.shape, tuple(geometry), fill, offset, dtype, relaxed, trained, image.device)
     p = t.problem
     if relaxed and p.device == "cpu" and p.channels and method == "auto" and t.choice()[0].engine == "torch" and device_engine.own_padding(p):
-        with device_engine.settings(torch, _count(threads)):
+        with device_engine.thread_count(torch, _count(threads)):
             return _conv2d(image, weight, bias, Geometry(*geometry), dtype)
     out = _empty(image, _with_size(image.shape, weight.shape, p.out_size), dtype)
     if p.outputs:

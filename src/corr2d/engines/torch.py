@@ -166,16 +166,23 @@ class TorchFFT(_Torch):
 @contextmanager
 def settings(torch: Any, threads: int):
     """No gradients, no more threads than were asked for, and float32 that is float32 (cuDNN's TF32 is not)."""
-    before = torch.get_num_threads()
-    wanted = 1 if _forked else threads
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        if wanted != before:
-            torch.set_num_threads(wanted)
-        try:
-            yield
-        finally:
-            if wanted != before and not _forked:
-                torch.set_num_threads(before)
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False), thread_count(torch, threads):
+        yield
+
+
+@contextmanager
+def thread_count(torch: Any, threads: int):
+    """So many of PyTorch's threads."""
+    before, wanted = torch.get_num_threads(), 1 if _forked else threads
+    if wanted == before:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        if not _forked:
+            torch.set_num_threads(before)
 
 
 def as_tensor(torch: Any, array: Any, dtype: str) -> Any:
