@@ -47,6 +47,7 @@ struct Call {
 };
 
 constexpr i64 kBriefTaps = 400'000;
+constexpr i64 kByteSteps = 4;  // of a box over bytes: samples between taps that native/box_bytes.hpp knows
 
 class Filter {
 public:
@@ -70,8 +71,9 @@ public:
             throw std::invalid_argument("one bias per output and one fill per input");
         if (accumulator < 0 || accumulator > 3 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
         if (banks_ > 1 && (accumulator_ == Accumulator::u16 || column || box)) throw std::invalid_argument("this method takes one kernel");
-        places_ = places;
-        take(dense);
+        places_ = accumulator_ == Accumulator::u16 && !box ? places : 0;
+        // A box over bytes sums them as they are; its weight comes afterwards.
+        take(dense, accumulator_ == Accumulator::u16 && box ? Accumulator::f32 : accumulator_);
         const i64 kh = y_.taps, kw = x_.taps;
         if (column) {
             const std::vector<double> u = doubles(*column), v = doubles(*row);
@@ -94,7 +96,7 @@ public:
             method_ = Method::fft;
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
         } else if (box) {
-            if (mixing || stride != std::pair<i64, i64>(1, 1)) throw std::invalid_argument("no such box");
+            if (mixing || stride != std::pair<i64, i64>(1, 1) || (accumulator_ == Accumulator::u16 && (kh > 257 || dilation.second > kByteSteps))) throw std::invalid_argument("no such box");
             method_ = Method::box;
             abs_sum_ = std::max(abs_sum_, static_cast<double>(kh * kw));  // the pixels are added up before the weight comes
         } else if (taps) {
@@ -142,7 +144,9 @@ public:
         job.group = group_;
         job.across = across_;
         job.transform = transform_;
-        if (accumulator_ == Accumulator::u16) job.integers = integers(in.dtype, out.dtype);
+        if (accumulator_ == Accumulator::u16 && method_ == Method::box && in.dtype != DType::u8 && in.dtype != DType::b1)
+            throw std::invalid_argument("sums of bytes are of bytes");
+        if (accumulator_ == Accumulator::u16 && method_ != Method::box) job.integers = integers(in.dtype, out.dtype);
         job.weights = {banks_, outputs_, inputs_, mixing_, dense_.data(), wide_.data(), abs_sum_, ranks_, column_.data(), row_.data(),
                        taps_.data(), static_cast<i64>(taps_.size()), listed_.data(), sparse_, fill_.data(),
                        static_cast<i64>(fill_.size()), bias_.data()};
@@ -216,11 +220,11 @@ private:
         : isa_(like.isa_), banks_(like.banks_), outputs_(like.outputs_), inputs_(like.inputs_), mixing_(like.mixing_),
           method_(like.method_), accumulator_(like.accumulator_), boundary_(like.boundary_), y_(like.y_), x_(like.x_),
           fill_(like.fill_), bias_(std::move(bias)), group_(like.group_) {
-        take(dense);
+        take(dense, accumulator_);
     }
 
-    // The weights, row by row and kernel by kernel, in the order and type of the sums.
-    void take(const std::vector<double>& dense) {
+    // The weights, kernel by kernel, in the order of the sums and a type.
+    void take(const std::vector<double>& dense, Accumulator type) {
         std::vector<double> transposed(dense.size());
         const i64 kh = y_.taps, kw = x_.taps, taps = inputs_ * kh * kw;
         for (i64 k = 0; k < banks_ * outputs_ * inputs_; ++k)
@@ -228,9 +232,9 @@ private:
                 for (i64 j = 0; j < kw; ++j)
                     transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
                         dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
-        if (accumulator_ == Accumulator::u16)
+        if (type == Accumulator::u16)
             for (double& w : transposed) (w = std::ldexp(w, places_)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
-        dense_.assign(transposed, accumulator_);
+        dense_.assign(transposed, type);
         for (i64 o = 0; o < banks_ * outputs_; ++o) {
             double sum = 0;
             for (i64 k = 0; k < taps; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * taps + k)]);
@@ -364,7 +368,7 @@ private:
                 if (job.in.stride[a] != lanes * in_item || job.out.stride[a] != lanes * out_item) return;
                 lanes *= job.in.shape[a];
             }
-            if (lanes > 256) return;
+            if (lanes > 256 || (method_ == Method::box && accumulator_ == Accumulator::u16 && lanes * x_.dilation > kByteSteps)) return;
             if (lanes > 1 && job.in.col_stride == lanes * in_item && job.out.col_stride == lanes * out_item) {
                 job.lanes = lanes;
                 job.in.lead = job.out.lead = a;

@@ -118,6 +118,35 @@ static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step,
     }
 }
 
+// ... and of one over bytes, whose rows are brought in strip by strip: sums and weight stay so small that no
+// result leaves float's range.
+template <class Bring>
+static void byte_box_tile(const Tile<Sixteen>& t, i64 rows, i64 n, char* out, i64 out_step, Sink<float> sink, Bring bring) {
+    const Job& job = t.job;
+    const i64 step = job.y.dilation, taps = job.y.taps, width = t.rows.pixels;
+    const i64 along = tap_step(t.offset, job.x.taps);
+    const float weight = *static_cast<const float*>(job.weights.dense);
+    Sixteen* column = t.line;
+    Counts* counts = reinterpret_cast<Counts*>(column + t.line_pitch) + Vec<Counts>::lanes;
+    float* sums = reinterpret_cast<float*>(counts + t.line_pitch);
+    for (i64 g = 0; g < min64(step, rows); ++g) {
+        const i64 strip = step == 1 ? kRows : rows;
+        for (i64 x = 0; x < round_up(width, Vec<Sixteen>::lanes); ++x) column[x] = 0;
+        for (i64 y = g; y < rows; y += step) {
+            if ((y - g) % strip == 0) {
+                if (job.stopped()) return;
+                bring(y, min64(y + strip, rows));
+            }
+            const Sixteen* const* row = t.rows.table + y;
+            for (i64 i = y == g ? 0 : taps - 1; i < taps; ++i) roll<true>(column, row[i * step], width);
+            sink.to = out + y * job.out.row_stride;
+            byte_row(column, counts, n, job.x.taps, along, weight, sums, sink);
+            if (sink.kind == Kind::none) store_row(job, sink.to, out_step, sums, n, static_cast<float>(job.weights.bias[0]));
+            roll<false>(column, row[0], width);
+        }
+    }
+}
+
 // Output samples [x0, x0 + n) of band rows [y0, y1).
 template <class T>
 static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i64 y1, i64 x0, i64 n, bool in_place,
@@ -157,9 +186,16 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 most = job.y.stride == 1 ? kRows : 1;
     i64 since = 0;  // multiplications since signals were looked for
     const i64 first = plane % job.weights.banks * outputs;  // of this plane's output channels, among all banks'
+    if (job.method == Method::box) {
+        char* to = out + y0 * job.out.row_stride + x0 * out_step;
+        if constexpr (sizeof(T) == 2)
+            return byte_box_tile(t, y1 - y0, n, to, out_step, sink_for<float>(job, out_step, n, 0), [&](i64 from, i64 until) {
+                if (!at_once) gather.rows(rows, from, until);
+            });
+        else
+            return box_tile(t, y1 - y0, n, to, out_step, sink_for<T>(job, out_step, n, 0));
+    }
     Sink<T> sink = sink_for<T>(job, out_step, n, first), nowhere = sink;
-    if constexpr (sizeof(T) > 2)
-        if (job.method == Method::box) return box_tile(t, y1 - y0, n, out + y0 * job.out.row_stride + x0 * out_step, out_step, sink);
     nowhere.kind = Kind::none;
     sink.pitch *= step;
     bool spoilt = false;

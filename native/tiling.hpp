@@ -2,6 +2,7 @@
 // how much memory a tile needs.
 #pragma once
 #include "box.hpp"
+#include "box_bytes.hpp"
 #include "direct.hpp"
 #include "separable.hpp"
 
@@ -22,7 +23,8 @@ struct Sizes {
 
 // Whether strips need rows one after the other, a strip's worth at a time.
 static bool in_strips(const Job& job) {
-    return job.y.stride == 1 && job.y.dilation == 1 && !job.weights.mixing && !job.weights.sparse && job.method != Method::box;
+    return job.y.stride == 1 && job.y.dilation == 1 && !job.weights.mixing && !job.weights.sparse &&
+           (job.method != Method::box || job.accumulator == Accumulator::u16);
 }
 
 template <class T>
@@ -45,9 +47,11 @@ static i64 line_pitch(const Job& job, const Sizes& s) {
     return row_pitch<T>(s.pitch + (job.method == Method::box ? 2 * kVectors * Vec<T>::lanes : 0));
 }
 
-// Samples of all lines; box keeps those of a whole band, one to work on and a ring of rows.
+// Samples of all lines; box keeps those of a whole band, one to work on and a ring of rows; over bytes running
+// sums down and along, and what they give.
 template <class T>
 static i64 line_samples(const Job& job, const Sizes& s, i64 band_rows) {
+    if (job.method == Method::box && sizeof(T) == 2) return 3 * line_pitch<T>(job, s) + 2 * (Vec<Counts>::lanes + row_pitch<float>(s.columns));
     if (job.method == Method::box) return (band_rows + 1) * line_pitch<T>(job, s) + ring_vectors(job.y.taps, kVectors) * Vec<T>::lanes;
     return job.weights.ranks * kRows * line_pitch<T>(job, s);
 }
@@ -83,7 +87,8 @@ static void block_as(Job& job, int threads) {
     job.in_place_rows = sizeof(T) > 2 && job.in.dtype == own_dtype<T> && !job.in.swapped && contiguous && aligned && lead_aligned &&
                         job.x.stride == 1 && job.x.span() <= 512 && width >= 1024;
 
-    const bool box = job.method == Method::box;
+    const bool box = job.method == Method::box && sizeof(T) > 2;
+    const bool runs = job.method == Method::box && sizeof(T) == 2;
     const i64 scratch = (box ? 640 : 384) * 1024;  // of the second-level cache; a box goes over it but twice
     constexpr i64 kArena = 16 * 1024 * 1024;
     // A row of a tile is done within a fraction of a second, for signals are heard between rows.
@@ -97,8 +102,10 @@ static void block_as(Job& job, int threads) {
     i64 bands_wanted = job.planes >= 4 * threads ? 1 : (4 * threads + job.planes - 1) / job.planes;
     if (threads == 1) bands_wanted = 1;
     const i64 unit = kRows * job.y.dilation;
-    i64 rows = min64(job.y.out, box ? max64(96, 2 * job.y.span()) : job.in_place_rows ? 96 : 64);  // a box begins each band anew
-    rows = min64(rows, (job.y.out + bands_wanted - 1) / bands_wanted);
+    i64 rows = job.in_place_rows ? 96 : 64;
+    if (box) rows = max64(96, 2 * job.y.span());  // which begins each band anew
+    if (runs) rows = max64(256, 4 * job.y.span());  // ... and holds few of its rows at a time
+    rows = min64(min64(job.y.out, rows), (job.y.out + bands_wanted - 1) / bands_wanted);
     // Bands of like height and whole strips: a rest of a few rows would cost as much as one.
     if (rows > 0) rows = (job.y.out + (job.y.out + rows - 1) / rows - 1) / ((job.y.out + rows - 1) / rows);
     rows = max64(1, rows > unit ? round_up(rows, unit) : rows);
@@ -108,7 +115,7 @@ static void block_as(Job& job, int threads) {
         return max64(arena_bytes<T>(job, rows, job.tile_cols, true), arena_bytes<T>(job, rows, job.edge_cols, false));
     };
     while (bytes() > scratch && job.tile_cols > 256 * job.lanes) job.tile_cols = round_up(job.tile_cols / 2, whole);
-    while (bytes() > 2 * scratch && rows > 2 * unit) rows = round_up(rows / 2, unit);
+    while (bytes() > 2 * scratch && rows > 2 * unit && !in_strips(job)) rows = round_up(rows / 2, unit);
     // Where the kernel's own reach fills the arena, smaller tiles save no memory, and load its reach for
     // fewer outputs: with 1501 x 1501 taps, all of 1501 x 1501 pixels for eight.
     while (bytes() > kArena && rows > max64(1, job.y.span() / 4)) rows = (rows + 1) / 2;

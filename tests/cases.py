@@ -510,6 +510,23 @@ def extremes(height, width):
     return pixels(height, width, dtype="bool").astype("uint8") * np.uint8(255)
 
 
+def _running_bytes():
+    """Boxes over bytes, at the limits of their running sums: 257 rows, four samples between taps (native/box_bytes.hpp)."""
+    same = dict(padding="same", boundary="reflect")
+    for rows in (1, 256, 257, 258):
+        yield f"{rows}-rows", extremes(300, 70), np.ones((rows, 3)), same
+    for lanes in (1, 2, 3, 4, 5):
+        image = extremes(40, 170 * lanes).reshape(40, 170, lanes)
+        for dilation in (1, 2, 4, 5):
+            options = dict(same, channel_axis=-1, dilation=dilation)
+            yield f"{lanes}-samples-{dilation}-apart", image, np.full((9, 13), -1 / 117), options
+    for fill in (0, 255, 256, 0.5, -1):
+        yield f"fill-{fill}", extremes(30, 90), np.full((8, 11), 0.01), dict(padding="full", fill=fill)
+    for dtype in ("bool", "int8"):
+        yield dtype, pixels(30, 90, dtype=dtype), np.full((8, 11), 3), same
+    yield "narrow", extremes(50, 3), np.full((8, 2), 1 / 16), dict(same, dilation=(1, 4))
+
+
 def _large():
     for k in (15, 31, 63):
         yield f"{k}-valid", pixels(200, 300), dense(k, k), {}
@@ -558,7 +575,7 @@ def _convolution():
 
 def _table():
     groups = (_tiny, _larger, _even, _boundary, _padding, _fill, _anchor, _stride, _dilation, _batch, _channels,
-              _mixing, _dtype, _target, _layout, _structure, _scale, _width, _narrow, _large, _convolution)  # fmt: skip
+              _mixing, _dtype, _target, _layout, _structure, _scale, _width, _narrow, _running_bytes, _large, _convolution)  # fmt: skip
     for group in groups:
         for name, image, kernel, options in group():
             build = image if callable(image) else image.copy

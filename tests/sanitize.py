@@ -70,7 +70,9 @@ def watched(name, site, arguments):
     tests = [str(HERE / f"test_{part}.py") for part in chosen["tests"] if (HERE / f"test_{part}.py").exists()]
     command = [*still, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", f"not ({chosen['skip']})", *arguments]
     status = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
-    reports = sorted(site.parent.glob("report.*"))
+    # Memory that was refused, as some tests ask for more than there is, is only warned of.
+    found = "ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer"
+    reports = [report for report in sorted(site.parent.glob("report.*")) if any(words in report.read_text() for words in found)]
     for report in reports:
         print(report.read_text()[:4000])
     return f"{len(reports)} reports, pytest's status is {status}" if reports or status else ""

@@ -91,16 +91,37 @@ def rows_in_group(weights: np.ndarray, inputs: int, spare: int) -> int:
     return 0
 
 
+_BYTES = {"bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127)}
+
+
 def small_integers(problem: Problem, facts: KernelFacts) -> bool:
     """Whether 16-bit sums are exact: samples of one byte, and few, binary weights."""
-    limits = {"bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127)}.get(problem.image_dtype)
+    limits = _BYTES.get(problem.image_dtype)
     if limits is None or facts.binary_places is None or problem.bias or problem.bank > 1 or not facts.real or mixes(problem, facts):
         return False
     if problem.kernel_size[0] > BLOCK_ROWS or facts.abs_sum * 2.0**facts.binary_places * (limits[1] - limits[0]) > 65535:
         return False
-    fill = problem.fill
+    return _holds_fill(problem)
+
+
+# Bytes whose sum 16 bits hold, and samples between the taps of a row (native/box_bytes.hpp).
+_BYTE_ROWS, _BYTE_STEPS = 257, 4
+
+
+def running_bytes(problem: Problem) -> bool:
+    """Whether the sums of a box may run, in integers: over unsigned bytes."""
+    lanes = problem.lead[-1] if problem.channel_axis == -1 and problem.lead else 1
+    if problem.image_dtype not in ("uint8", "bool") or problem.kernel_size[0] > _BYTE_ROWS or lanes * problem.dilation[1] > _BYTE_STEPS:
+        return False
+    return _holds_fill(problem)
+
+
+def _holds_fill(problem: Problem) -> bool:
+    """Whether the padding that is used, if any, is a value that the image could hold."""
+    low, high = _BYTES[problem.image_dtype]
     padded = problem.boundary is Boundary.CONSTANT and problem.pads_used
-    return not padded or (fill.imag == 0 and fill.real.is_integer() and limits[0] <= fill.real <= limits[1])
+    fill = problem.fill
+    return not padded or (fill.imag == 0 and fill.real.is_integer() and low <= fill.real <= high)
 
 
 def chain_length(taps: int) -> int:

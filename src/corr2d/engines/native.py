@@ -14,6 +14,7 @@ from .._cost import Machine
 from .._problem import Problem
 from .accuracy import (
     BLOCK_ROWS,
+    F32,
     F64,
     I128,
     ROUNDINGS,
@@ -28,6 +29,7 @@ from .accuracy import (
     mixes,
     pairwise_roundings,
     rows_in_group,
+    running_bytes,
     small_integers,
 )
 
@@ -337,21 +339,29 @@ class Box(_Native):
         """Additions on the way to a sum of so many: a doubling for each binary digit, one more for each 1."""
         return taps.bit_length() + taps.bit_count() - 2
 
+    def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
+        code = accumulator(problem, facts, self.roundings(problem, facts))
+        return Recipe(U16 if code == F32 and running_bytes(problem) else code, box=True)
+
     def roundings(self, problem: Problem, facts: KernelFacts) -> int:
         # The weight, the product with it, and the bias.
         return sum(map(self.additions, problem.kernel_size)) + 2 + biased(problem, facts)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
+        recipe = self._recipe(problem, facts)
+        double = recipe.accumulator == F64
         kh, kw = problem.kernel_size
-        # In multiply-adds of the direct loops: each addition is loaded and stored, those along the rows
-        # unaligned; a band begins with kh - 1 rows that give no output yet.
-        taps = (2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2 * self.additions(kw) + 7
-        taps *= 1 + problem.span[1] / 512  # ... and a tile with samples that others have too
+        # In multiply-adds of the direct loops. A band begins with kh - 1 rows that give no output yet, and a tile
+        # has samples that others have too.
+        if recipe.accumulator == U16:
+            taps = (5 * (1 + kh / max(1, min(256, problem.out_size[0] / 8))) + 16) * (1 + problem.span[1] / 1024)
+        else:  # each addition is loaded and stored, those along the rows unaligned
+            taps = (2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2 * self.additions(kw) + 7
+            taps *= 1 + problem.span[1] / 512
         return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
-        return self._runner(problem, facts, Recipe(accumulator(problem, facts, self.roundings(problem, facts)), box=True))
+        return self._runner(problem, facts, self._recipe(problem, facts))
 
 
 def _mix_complex(weights: np.ndarray, problem: Problem) -> np.ndarray:
