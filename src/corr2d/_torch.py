@@ -24,7 +24,7 @@ from torch import Tensor
 from . import _arrays, _native
 from ._adjoint import image_gradient, kernel_gradient
 from ._boundary import Boundary
-from ._errors import DTypeError, OptionError, ShapeError
+from ._errors import DTypeError, OptionError
 from ._plan import Trained, make_plan, threads_set
 from ._problem import _count as at_least
 from ._problem import Problem, check_kernel_shape, image_axes, out_length, read_window, result_dtype
@@ -77,7 +77,7 @@ def _trained(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype
     return Trained(Problem(
         lead + (channels[1:] if channels else ()) + size, lead, size, kernel_size, channels, None, ((g.top, g.bottom), (g.left, g.right)),
         Boundary(g.boundary), complex(fill), (g.stride_y, g.stride_x), (g.dilation_y, g.dilation_x), complex(offset), name_of(image_dtype),
-        name_of(out_dtype), g.out_size(*size, kernel_size), bank=bank, trained=trained, relaxed=relaxed, device=str(device),
+        name_of(out_dtype), g.out_size(*size, kernel_size), bank=bank, trained=trained, relaxed=relaxed, tensor=True, device=str(device),
     ))  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def _part(p: Problem, channels, shape, kernel_size, pads, dilation, image_dtype,
     """One of the correlations that an image's gradient is made of."""
     return Trained(Problem(
         shape, p.lead, shape[-2:], kernel_size, channels, None, pads, Boundary.CONSTANT, 0j, (1, 1), dilation, 0j, image_dtype, out_dtype,
-        out_size, bank=p.bank, trained=p.trained, relaxed=p.relaxed,
+        out_size, bank=p.bank, trained=p.trained, relaxed=p.relaxed, tensor=True,
     ))  # fmt: skip
 
 
@@ -520,12 +520,4 @@ def _threads(threads: Any) -> int:
 def _into(out: Any, result: Tensor, history: bool) -> Tensor:
     if history:
         raise OptionError("out= was given and the result has a gradient to carry; leave out out=, or call under torch.no_grad()")
-    if not isinstance(out, Tensor):
-        raise DTypeError(f"out is {type(out).__name__} and the image is a tensor; use the same kind of array for both")
-    if out.shape != result.shape:
-        raise ShapeError(f"out has shape {tuple(out.shape)} and the result has shape {tuple(result.shape)}")
-    if out.dtype != result.dtype:
-        raise DTypeError(f"out has dtype {name_of(out.dtype)} and the result is {name_of(result.dtype)}; pass dtype={name_of(out.dtype)!r}")
-    if out.device != result.device:
-        raise DTypeError(f"out is on device {out.device} and the image on {result.device}; use torch.empty_like(..., device=image.device)")
-    return out.copy_(result)
+    return _arrays.copy_into(out, result)

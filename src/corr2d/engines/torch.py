@@ -2,8 +2,8 @@
 
 Borders are gathered by the closed-form index maps, sums are ``conv2d`` or Fourier transforms, in
 the precision that the accuracy contract asks for. On the CPU work goes in bands, so that it needs
-little memory and signals are heard between them. Nothing here imports PyTorch: whoever has a
-tensor has it already.
+little memory and signals are heard between them. PyTorch is imported when it computes: whoever has
+a tensor has it already, and an array goes to it only where ``method="matmul"`` was asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _blocked(channels: int) -> int:
 
 def many_channels(outputs: int, inputs: int) -> bool:
     """Whether ``conv2d`` and both its gradients are faster than ours on the CPU, whatever the size of image and kernel."""
-    return all(CONV_SHARE * n > _blocked(n) for n in (outputs, inputs))
+    return CONV_SHARE * outputs > _blocked(outputs) and CONV_SHARE * inputs > _blocked(inputs)
 
 
 class MatMul(_Torch):
@@ -83,8 +84,8 @@ class MatMul(_Torch):
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         if problem.device == "cpu":
-            if "torch" not in sys.modules:
-                return "PyTorch is not imported"
+            if not sys.modules.get("torch") and find_spec("torch") is None:
+                return 'PyTorch is not installed: pip install "corr2d[torch]"'
             if not problem.channels:
                 return "one channel at a time is faster in the compiled code"
         if not facts.finite:
@@ -111,7 +112,8 @@ class MatMul(_Torch):
         kept: dict[Any, Any] = {}  # weights by device
 
         def run(image: Any, out: Any, threads: int) -> None:
-            torch = sys.modules["torch"]
+            import torch
+
             image = as_tensor(torch, image, problem.image_dtype)
             if not problem.outputs:
                 return
@@ -154,7 +156,8 @@ class TorchFFT(_Torch):
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: Any, out: Any, threads: int) -> None:
-            torch = sys.modules["torch"]
+            import torch
+
             image = as_tensor(torch, image, problem.image_dtype)
             if problem.outputs:
                 with settings(torch, threads), as_result(torch, out, problem.out_dtype) as out:
@@ -170,19 +173,21 @@ def settings(torch: Any, threads: int):
         yield
 
 
-@contextmanager
-def thread_count(torch: Any, threads: int):
+class thread_count:
     """So many of PyTorch's threads."""
-    before, wanted = torch.get_num_threads(), 1 if _forked else threads
-    if wanted == before:
-        yield
-        return
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        if not _forked:
-            torch.set_num_threads(before)
+
+    __slots__ = ("torch", "wanted", "before")
+
+    def __init__(self, torch: Any, threads: int) -> None:
+        self.torch, self.wanted, self.before = torch, 1 if _forked else threads, torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        if self.wanted != self.before:
+            self.torch.set_num_threads(self.wanted)
+
+    def __exit__(self, *raised: Any) -> None:
+        if self.wanted != self.before and not _forked:
+            self.torch.set_num_threads(self.before)
 
 
 def as_tensor(torch: Any, array: Any, dtype: str) -> Any:
