@@ -27,6 +27,7 @@ from ._boundary import Boundary
 from ._errors import DTypeError, OptionError
 from ._plan import Trained, make_plan, threads_set
 from ._problem import _count as at_least
+from ._problem import _pair as pair  # noqa: F401 (for nn)
 from ._problem import Problem, check_kernel_shape, image_axes, out_length, read_window, result_dtype
 from .engines import torch as device_engine
 
