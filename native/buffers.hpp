@@ -78,11 +78,12 @@ private:
 std::vector<double> doubles(nb::handle object) {
     Py_buffer b;
     if (PyObject_GetBuffer(object.ptr(), &b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
-    const bool fits = b.itemsize == 8 && b.format && b.format[0] == 'd';
+    const char format = b.format ? b.format[0] : 'B';
     std::vector<double> copy;
-    if (fits) copy.assign(static_cast<double*>(b.buf), static_cast<double*>(b.buf) + b.len / 8);
+    if (format == 'd') copy.assign(static_cast<double*>(b.buf), static_cast<double*>(b.buf) + b.len / 8);
+    if (format == 'f') copy.assign(static_cast<float*>(b.buf), static_cast<float*>(b.buf) + b.len / 4);
     PyBuffer_Release(&b);
-    if (!fits) throw std::invalid_argument("weights must be contiguous float64");
+    if (format != 'd' && format != 'f') throw std::invalid_argument("weights must be contiguous float64 or float32");
     return copy;
 }
 

@@ -70,26 +70,11 @@ public:
         if (static_cast<i64>(bias_.size()) != banks_ * outputs || fill_.empty() || (mixing && static_cast<i64>(fill_.size()) != inputs))
             throw std::invalid_argument("one bias per output and one fill per input");
         if (accumulator < 0 || accumulator > 3 || boundary < 0 || boundary > 4) throw std::invalid_argument("unknown code");
-        std::vector<double> transposed(dense.size());
-        const i64 kh = y_.taps, kw = x_.taps;
-        for (i64 k = 0; k < banks_ * outputs * inputs; ++k)
-            for (i64 i = 0; i < kh; ++i)
-                for (i64 j = 0; j < kw; ++j)
-                    transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
-                        dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
         if (banks_ > 1 && (accumulator_ == Accumulator::u16 || column || box)) throw std::invalid_argument("this method takes one kernel");
-        if (accumulator_ == Accumulator::u16 && !box) {
-            places_ = places;
-            for (double& w : transposed) (w = std::ldexp(w, places)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
-        }
+        places_ = accumulator_ == Accumulator::u16 && !box ? places : 0;
         // A box over bytes sums them as they are; its weight comes afterwards.
-        dense_.assign(transposed, accumulator_ == Accumulator::u16 && box ? Accumulator::f32 : accumulator_);
-        for (i64 o = 0; o < banks_ * outputs; ++o) {
-            double sum = 0;
-            for (i64 k = 0; k < inputs * kh * kw; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * inputs * kh * kw + k)]);
-            abs_sum_ = std::max(abs_sum_, sum);
-        }
-        if (accumulator_ == Accumulator::f32) wide_ = std::move(transposed);
+        take(dense, accumulator_ == Accumulator::u16 && box ? Accumulator::f32 : accumulator_);
+        const i64 kh = y_.taps, kw = x_.taps;
         if (column) {
             const std::vector<double> u = doubles(*column), v = doubles(*row);
             ranks_ = static_cast<i64>(u.size()) / y_.taps;
@@ -125,6 +110,21 @@ public:
             across_ = across;
             abs_sum_ = std::max(abs_sum_, 2.0);  // two pixels are added before a weight comes
         }
+    }
+
+    // The same filter with other weights and biases, where they may be summed as these are; else nothing.
+    Filter* renewed(nb::handle weights, std::optional<nb::object> bias) const {
+        if (method_ != Method::direct || across_ || accumulator_ == Accumulator::u16 || accumulator_ == Accumulator::i128) return nullptr;
+        const std::vector<double> dense = doubles(weights);
+        std::vector<double> biases = bias ? doubles(*bias) : std::vector<double>(bias_.size());
+        if (static_cast<i64>(dense.size()) != banks_ * outputs_ * inputs_ * y_.taps * x_.taps || biases.size() != bias_.size())
+            throw std::invalid_argument("weights do not match their shape");
+        std::unique_ptr<Filter> other(new Filter(*this, dense, std::move(biases)));
+        const double sum = other->abs_sum_;
+        if (!std::all_of(dense.begin(), dense.end(), [](double w) { return std::isfinite(w); })) return nullptr;
+        // Smaller or larger ones leave float's range where the result does not (engines/accuracy.py).
+        if (accumulator_ == Accumulator::f32 && sum != 0 && !(sum > 0x1p-60 && sum < 0x1p60)) return nullptr;
+        return other.release();
     }
 
     void run(nb::handle image, nb::handle out, bool image_bfloat, bool out_bfloat, int threads, i64 stream_bytes, bool add) const {
@@ -216,6 +216,33 @@ public:
     }
 
 private:
+    Filter(const Filter& like, const std::vector<double>& dense, std::vector<double> bias)
+        : isa_(like.isa_), banks_(like.banks_), outputs_(like.outputs_), inputs_(like.inputs_), mixing_(like.mixing_),
+          method_(like.method_), accumulator_(like.accumulator_), boundary_(like.boundary_), y_(like.y_), x_(like.x_),
+          fill_(like.fill_), bias_(std::move(bias)), group_(like.group_) {
+        take(dense, accumulator_);
+    }
+
+    // The weights, kernel by kernel, in the order of the sums and a type.
+    void take(const std::vector<double>& dense, Accumulator type) {
+        std::vector<double> transposed(dense.size());
+        const i64 kh = y_.taps, kw = x_.taps, taps = inputs_ * kh * kw;
+        for (i64 k = 0; k < banks_ * outputs_ * inputs_; ++k)
+            for (i64 i = 0; i < kh; ++i)
+                for (i64 j = 0; j < kw; ++j)
+                    transposed[static_cast<std::size_t>(k * kh * kw + j * kh + i)] =
+                        dense[static_cast<std::size_t>(k * kh * kw + i * kw + j)];
+        if (type == Accumulator::u16)
+            for (double& w : transposed) (w = std::ldexp(w, places_)) > 0 ? positive_ += static_cast<i64>(w) : negative_ += static_cast<i64>(w);
+        dense_.assign(transposed, type);
+        for (i64 o = 0; o < banks_ * outputs_; ++o) {
+            double sum = 0;
+            for (i64 k = 0; k < taps; ++k) sum += std::fabs(dense[static_cast<std::size_t>(o * taps + k)]);
+            abs_sum_ = std::max(abs_sum_, sum);
+        }
+        if (accumulator_ == Accumulator::f32) wide_ = std::move(transposed);
+    }
+
     // Work of less than about 20 microseconds: handing the GIL over and looking for signals
     // would cost a tenth of it.
     bool is_brief(const Job& job) const {
@@ -406,7 +433,8 @@ NB_MODULE(_native, m) {
              nb::arg("dilation"), nb::arg("fill"), nb::arg("bias"), nb::arg("group"), nb::arg("transform"), nb::arg("rounding"), nb::arg("places"),
              nb::arg("box"), nb::arg("taps"), nb::arg("sparse"), nb::arg("across"))
         .def("run", &Filter::run, nb::arg("image"), nb::arg("out"), nb::arg("image_bfloat"), nb::arg("out_bfloat"), nb::arg("threads"),
-             nb::arg("stream_bytes"), nb::arg("add") = false);
+             nb::arg("stream_bytes"), nb::arg("add") = false)
+        .def("renewed", &Filter::renewed, nb::arg("weights"), nb::arg("bias").none(), nb::rv_policy::take_ownership);
     if (!add_recall(m.ptr())) throw nb::python_error();
     m.def("isa", [] { return std::string(chosen_isa()->name); });
     m.def("available_isas", [] {
@@ -428,6 +456,8 @@ NB_MODULE(_native, m) {
     pthread_atfork(nullptr, nullptr, [] { gate.reset(); });
     m.def("enter", [] { gate.enter(); });
     m.def("leave", [] { gate.leave(); });
+    m.def("lend_team", [](std::uintptr_t address) { Pool::lend(reinterpret_cast<Pool::Parallel>(address)); }, nb::arg("address"));
+    m.def("join_team", &Pool::join_team, nb::arg("threads"));
     m.def("shutdown", [] {
         gate.close();
         Pool::shared().shutdown();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 namespace corr2d {
 
@@ -76,11 +77,43 @@ namespace {
 thread_local Pool::Work* own_work = nullptr;
 thread_local bool is_caller = false;
 
+std::atomic<Pool::Parallel> lent{nullptr};
+thread_local int team = 0;
+
 std::atomic<Pool*> current{nullptr};
 // The child of a fork has the parent's memory and none of its threads; its mutex may be
-// held by one of them for ever. So the child starts anew and leaves the old pool be.
-void forget_after_fork() { current.store(new Pool, std::memory_order_release); }
+// held by one of them for ever. So the child starts anew and leaves the old pool be; OpenMP's
+// library does not, and would wait for threads that are no more.
+void forget_after_fork() {
+    lent.store(nullptr, std::memory_order_release);
+    current.store(new Pool, std::memory_order_release);
+}
+
+// What a team's threads are given: as many of them work as were asked for, the caller in any case.
+struct Shared {
+    Pool::Work& work;
+    std::thread::id caller;
+    std::atomic<int> places;
+    static void member(void* context) {
+        Shared& shared = *static_cast<Shared*>(context);
+        const bool caller = std::this_thread::get_id() == shared.caller;
+        if (!caller && shared.places.fetch_sub(1) <= 0) return;
+        own_work = &shared.work;
+        is_caller = caller;
+        while (shared.work.step() && !(caller && shared.work.interrupted())) {
+        }
+        own_work = nullptr;
+        is_caller = false;
+    }
+};
 }  // namespace
+
+void Pool::lend(Parallel parallel) {
+    shared();  // from here on forks are seen
+    lent.store(parallel, std::memory_order_release);
+}
+
+int Pool::join_team(int threads) { return std::exchange(team, threads); }
 
 Pool& Pool::shared() {
     static Pool* const first = [] {
@@ -151,6 +184,11 @@ int Pool::recruit(Work& work, int wanted, std::uint16_t* recruits) {
 bool Pool::run(std::int64_t count, int threads, Task task, void* context, Poll poll) {
     const int helpers = std::min(kMost, std::max(0, static_cast<int>(std::min<std::int64_t>(threads, count)) - 1));
     Work work{count, task, context, poll};
+    if (const Parallel parallel = lent.load(std::memory_order_acquire); parallel && helpers && helpers < team) {
+        Shared shared{work, std::this_thread::get_id(), helpers};
+        parallel(&Shared::member, &shared, static_cast<unsigned>(team), 0);
+        return !work.cancelled.load(std::memory_order_relaxed);
+    }
     std::uint16_t recruits[kMost];
     int asked = 0;
     if (helpers) grow(helpers);

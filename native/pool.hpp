@@ -23,6 +23,17 @@ public:
     // looks for signals, so long tasks ask now and then.
     static bool stopped();
 
+    // OpenMP's entry, as compilers call it: function(data) on each of so many threads, the caller among them.
+    using Parallel = void (*)(void (*function)(void*), void* data, unsigned threads, unsigned flags);
+
+    // Beside a library that computes with OpenMP, calls are better run on its threads: after a call of
+    // its own these look about for the next one for milliseconds, and take the core from any others.
+    static void lend(Parallel parallel);
+
+    // How many threads the team has that this thread's calls run on from now on, 0 for the pool's own
+    // workers; returns what it was.
+    static int join_team(int threads);
+
     // Ends the workers; later calls run on their caller's thread alone.
     void shutdown();
 

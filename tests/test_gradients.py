@@ -213,7 +213,7 @@ def test_other_devices_stay_there():
     (lambda: corr2d.corr2d(tensor(5, 6), tensor(2, 2), padding="sam"), ValueError, r"padding='sam'"),
     (lambda: corr2d.corr2d(tensor(5, 6), tensor(2, 2), threads=0), ValueError, r"threads=0"),
     (lambda: corr2d.corr2d(tensor(5, 6), tensor(2, 2), method="quick"), ValueError, r"method='quick'"),
-    (lambda: corr2d.plan(tensor(5, 6), [[1.0]]), TypeError, r"requires grad"),
+    (lambda: corr2d.plan(tensor(5, 6), [[1.0]])(tensor(5, 6)), TypeError, r"requires grad"),
 ])  # fmt: skip
 def test_what_cannot_be_says_so(call, error, words):
     """Errors of the tensor path, in the package's words."""

@@ -10,6 +10,7 @@ import oracle
 from cases import CASES, dense, pixels
 from corr2d import _analysis, _arrays, _plan, _problem
 from corr2d.engines import CANDIDATES
+from machine import run_python
 
 torch = pytest.importorskip("torch")
 
@@ -54,7 +55,7 @@ def test_the_plan_of_another_device_knows_only_this_engine():
 
 
 def test_many_channels_on_the_cpu():
-    """matmul is a candidate where PyTorch is, keeps the accuracy, and works in bands of little memory."""
+    """matmul keeps the accuracy, and works in bands of little memory."""
     image, kernel = pixels(2, 40, 60, 50), dense(48, 40, 3, 3)
     plan = corr2d.plan(image, kernel, padding="same", boundary="reflect", method="matmul")
     assert (plan.engine, plan.method) == ("torch", "matmul")
@@ -62,6 +63,41 @@ def test_many_channels_on_the_cpu():
     np.testing.assert_allclose(plan(image), ours, rtol=0, atol=32 * 2.0**-24 * np.abs(kernel).sum((1, 2, 3)).max() * np.abs(image).max())
     with pytest.raises(ValueError, match="one channel at a time"):
         corr2d.corr2d(image, kernel[0, 0], method="matmul")
+
+
+def test_arrays_go_to_it_by_name_only():
+    """What is planned for an array is the same whether or not somebody has imported PyTorch; for a tensor it may be chosen."""
+    code = "import numpy as np, corr2d\np = corr2d.plan((4, 64, 56, 56), np.ones((64, 64, 3, 3)), padding=1)\nprint(p)"
+    alone, beside = run_python(code), run_python("import torch\n" + code)
+    assert alone == beside
+    assert "for tensors, or where it is asked for by name" in alone
+    image, kernel = pixels(4, 64, 56, 56), dense(64, 64, 3, 3)
+    assert corr2d.plan(image, kernel).engine != "torch"
+    assert corr2d.plan(torch.from_numpy(image), kernel).engine == "torch"
+    assert run_python(f"{code.splitlines()[0]}\nprint(corr2d.corr2d(np.ones((2, 5, 5)), np.ones((3, 2, 3, 3)), method='matmul').sum())") == "486.0\n"
+
+
+def test_planning_for_a_tensor_elsewhere():
+    """The plan of a tensor on another device is this engine's, and says what it takes."""
+    image, kernel = torch.empty(2, 9, 10, 3, device="meta"), torch.ones(4, 3, 3, 3, requires_grad=True)
+    plan = corr2d.plan(image, kernel, channel_axis=-1, padding="same", stride=2)
+    assert (plan.engine, plan.problem.device) == ("torch", "meta")
+    assert "the image is on device meta" in str(plan)
+    result = plan(image)
+    assert (result.device.type, tuple(result.shape), result.dtype) == ("meta", (2, 5, 5, 4), torch.float32)
+    assert plan(image, out=result) is result
+    for wrong in (torch.ones(2, 9, 10, 3), image.double(), image[:1], np.ones((2, 9, 10, 3))):
+        with pytest.raises(ValueError, match=r"plan is for a tensor of shape \(2, 9, 10, 3\) and dtype float32 on device meta; got .*corr2d.plan"):
+            plan(wrong)
+    with pytest.raises(ValueError, match=r"out has shape \(5, 5\)"):
+        plan(image, out=torch.empty(5, 5, device="meta"))
+
+
+def test_what_such_a_plan_computes():
+    """By way of the CPU, where the numbers can be seen."""
+    image, kernel = torch.from_numpy(pixels(2, 9, 10, 3)), dense(4, 3, 3, 3)
+    plan = corr2d.plan(image, kernel, channel_axis=-1, padding="same", boundary="wrap", method="matmul")
+    oracle.check(plan._run_there(image, None).numpy(), image.numpy(), kernel, channel_axis=-1, padding="same", boundary="wrap")
 
 
 @pytest.mark.parametrize("method", ["direct", "fft", "reference"])

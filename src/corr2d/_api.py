@@ -146,7 +146,7 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
     Parameters
     ----------
     image : tuple of int, or an image
-        A shape such as (3072, 4096), or an image whose shape and dtype are meant.
+        A shape such as (3072, 4096), or an image whose shape, dtype and device are meant.
     kernel : array_like or Kernel
     image_dtype : data type, default "float32"
         Of the image that a shape stands for.
@@ -174,10 +174,11 @@ def plan(image: Any, kernel: Any, *, image_dtype: Any = None, method: str = "aut
         if image_dtype is not None:
             raise OptionError(f"image_dtype={image_dtype!r} was given with an image, which has a dtype of its own; leave it out")
         shape, image_type, home = _look(image)
+        kernel = _near(kernel)
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise TypeError(f"plan() got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(_OPTIONS))}")
-    return _planned(shape, image_type, home, kernel, method, threads, False, options)
+    return _planned(shape, image_type, home, kernel, method, threads, False, options, _arrays.device_of(image))
 
 
 def _is_shape(image: Any) -> bool:
@@ -209,7 +210,8 @@ def _apply(image, kernel, out, words):
         like, kernel = image.view(), kernel if is_kernel else kernel.copy()
     source = _arrays.take(like)
     plan = _planned(
-        source.data.shape, source.dtype, source.home, kernel, method, asked, turned, dict(zip(_OPTIONS, options, strict=True))
+        source.data.shape, source.dtype, source.home, kernel, method, asked, turned, dict(zip(_OPTIONS, options, strict=True)),
+        _arrays.device_of(like),
     )  # fmt: skip
     result = plan.run(source, image, out)
     if knowable:
@@ -251,8 +253,15 @@ def _look(image: Any) -> tuple[tuple[int, ...], str, Any]:
         image = image.data
     if _arrays.is_dask(image):
         return image.shape, _arrays.take(image._meta).dtype, "numpy"
+    if torch := _arrays.torch_of(image):
+        return tuple(image.shape), _arrays.tensor_dtype_name(image, "image"), torch
     source = _arrays.take(image)
     return source.data.shape, source.dtype, source.home
+
+
+def _near(kernel: Any) -> Any:
+    """A kernel that is a tensor, where its weights can be read."""
+    return kernel.detach().cpu() if _arrays.torch_of(kernel) and not kernel.is_meta else kernel
 
 
 def _is_kernel(value: Any) -> bool:
@@ -261,10 +270,10 @@ def _is_kernel(value: Any) -> bool:
     return module is not None and type(value) is module.Kernel
 
 
-def _planned(shape, image_dtype, home, kernel, method, threads, turned, options) -> Plan:
+def _planned(shape, image_dtype, home, kernel, method, threads, turned, options, device=None) -> Plan:
     spec = read_kernel(kernel)
     if turned:
         spec = turn(spec)
-    problem = normalise(shape, image_dtype, _arrays.default_float(home), spec, turned=turned, **options)
+    problem = normalise(shape, image_dtype, _arrays.default_float(home), spec, turned=turned, device=device, **options)
     weights = spec.weights if turned else spec.weights.conj()
     return make_plan(problem, weights, method, threads)

@@ -112,12 +112,16 @@ def _namespace(value: Any) -> Any:
     return value.__array_namespace__()
 
 
-def _take_tensor(tensor: Any, torch: Any, what: str) -> HostArray:
+def refuse_history(tensor: Any, torch: Any, what: str) -> None:
     if tensor.requires_grad and torch.is_grad_enabled():
         raise DTypeError(
             f"{what} requires grad, which only corr2d and convolve2d carry, and only between tensors; make the image one with "
             f"torch.from_numpy, pass {what}.detach(), or call under torch.no_grad()"
         )
+
+
+def _take_tensor(tensor: Any, torch: Any, what: str) -> HostArray:
+    refuse_history(tensor, torch, what)
     if tensor.device.type != "cpu":
         raise DTypeError(f"{what} is on device {tensor.device} and memory of the CPU is needed here; pass {what}.cpu()")
     name = tensor_dtype_name(tensor, what)
@@ -125,6 +129,11 @@ def _take_tensor(tensor: Any, torch: Any, what: str) -> HostArray:
     if name == "bfloat16":
         return HostArray(plain.view(torch.uint16).numpy(), name, torch)
     return HostArray(plain.numpy(), name, torch)
+
+
+def device_of(value: Any) -> str | None:
+    """Where a tensor lies; None for what is no tensor."""
+    return None if torch_of(value) is None else str(value.device)
 
 
 def tensor_dtype_name(tensor: Any, what: str) -> str:
@@ -147,6 +156,20 @@ def empty(shape: tuple[int, ...], dtype: str, home: Any) -> tuple[Any, np.ndarra
         return data, (data.view(np.uint16) if dtype == "bfloat16" else data)
     tensor = home.empty(shape, dtype=getattr(home, dtype))
     return tensor, (tensor.view(home.uint16) if dtype == "bfloat16" else tensor).numpy()
+
+
+def copy_into(out: Any, result: Any) -> Any:
+    """A caller's ``out``, filled with a tensor that was computed apart."""
+    if torch_of(out) is None:
+        raise DTypeError(f"out is {type(out).__name__} and the image is a tensor; use the same kind of array for both")
+    if out.shape != result.shape:
+        raise ShapeError(f"out has shape {tuple(out.shape)} and the result has shape {tuple(result.shape)}")
+    if out.dtype != result.dtype:
+        name = str(out.dtype).removeprefix("torch.")
+        raise DTypeError(f"out has dtype {name} and the result is {str(result.dtype).removeprefix('torch.')}; pass dtype={name!r}")
+    if out.device != result.device:
+        raise DTypeError(f"out is on device {out.device} and the image on {result.device}; use torch.empty_like(..., device=image.device)")
+    return out.copy_(result)
 
 
 def give(array: Any, home: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from ._cost import machine, predicted_seconds
 from ._errors import DTypeError, NoCandidateError, OptionError, ShapeError
 from ._problem import Problem, _count
 from ._remember import Remembered, content
-from .engines import CANDIDATES, METHODS, Candidate, Runner, optional_engines
+from .engines import CANDIDATES, METHODS, Candidate, Runner
+from .engines.accuracy import comfortable
+from .engines.native import Compiled
 
 if TYPE_CHECKING:
     from ._block import Block
@@ -105,14 +108,32 @@ class Plan:
 
     def __call__(self, image: Any, out: Any = None) -> Any:
         """Run the plan on an image of the planned shape and dtype."""
-        source = _arrays.take(image)
         p = self.problem
+        if p.device != "cpu":
+            return self._run_there(image, out)
+        source = _arrays.take(image)
         if source.data.shape != p.shape or source.dtype != p.image_dtype:
             raise ShapeError(
                 f"the plan is for an image of shape {p.shape} and dtype {p.image_dtype}; "
                 f"got shape {source.data.shape} and dtype {source.dtype}: make a plan for it with corr2d.plan(image, kernel)"
             )
         return self.run(source, image, out)
+
+    def _run_there(self, image: Any, out: Any) -> Any:
+        """On the device of a tensor, to which NumPy has no access."""
+        p, torch = self.problem, _arrays.torch_of(image)
+        if torch is None or (str(image.device), tuple(image.shape), _arrays.tensor_dtype_name(image, "image")) != (p.device, p.shape, p.image_dtype):
+            got = f"a tensor of shape {tuple(image.shape)}, {image.dtype}, on {image.device}" if torch else type(image).__name__
+            raise ShapeError(
+                f"the plan is for a tensor of shape {p.shape} and dtype {p.image_dtype} on device {p.device}; "
+                f"got {got}: make a plan for it with corr2d.plan(image, kernel)"
+            )
+        _arrays.refuse_history(image, torch, "image")
+        result = torch.empty(p.out_shape, dtype=getattr(torch, p.out_dtype), device=image.device)
+        if not image.is_meta:
+            views = (image, result) if p.channel_axis is None else (a.movedim(p.channel_axis, -3) for a in (image, result))
+            self._run(*views, self.threads)
+        return result if out is None else _arrays.copy_into(out, result)
 
     def block(self, rows: slice, columns: slice) -> Block:
         """Part of the result, for images that are read piece by piece.
@@ -260,7 +281,7 @@ def make_plan(problem: Problem, weights: np.ndarray, method: str, threads: int |
     if not isinstance(method, str):
         raise OptionError(f"method={method!r}: use 'auto' or one of {', '.join(METHODS)}")
     threads = get_threads() if threads is None else _count("threads", threads, 1)
-    key = problem, content(weights), method, threads, optional_engines()
+    key = problem, content(weights), method, threads
     return _kept.get(key, lambda: _choose(problem, analyse(weights), method, threads), _footprint)
 
 
@@ -278,15 +299,29 @@ class Trained:
     def __init__(self, problem: Problem):
         self.problem = problem
         self._choices: dict[tuple[bool, str, int], tuple[Candidate, int]] = {}
+        self._ready: dict[tuple[str, int], tuple[Compiled, int]] = {}  # runners that take other weights
+
+    def choice(self, finite: bool = True, method: str = "auto", threads: int = 1) -> tuple[Candidate, int]:
+        """Who is to compute, on how many threads; who it is does not depend on these."""
+        key = finite, method, threads
+        if key not in self._choices:
+            p = self.problem
+            weights = np.full(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size, 1.0 if finite else math.nan)
+            self._choices[key] = _consider(p, unmeasured(weights, None), method, threads)[:2]
+        return self._choices[key]
 
     def run(self, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int, image: np.ndarray, out: np.ndarray) -> None:
-        """Correlate: `weights` and `biases` are float64 and contiguous, `image` and `out` canonical."""
-        facts = unmeasured(weights, biases)
-        key = facts.finite, method, threads
-        if key not in self._choices:
-            self._choices[key] = _consider(self.problem, facts, method, threads)[:2]
-        candidate, used = self._choices[key]
-        candidate.prepare(self.problem, facts)(image, out, used)
+        """Correlate: `weights` and `biases` are float32 or float64 and contiguous, `image` and `out` canonical."""
+        kept, used = self._ready.get((method, threads), (None, 0))
+        runner = kept and kept.renewed(weights, biases)
+        if runner is None:
+            facts = unmeasured(*(None if a is None else a.astype(np.float64, copy=False) for a in (weights, biases)))
+            candidate, used = self.choice(facts.finite, method, threads)
+            runner = candidate.prepare(self.problem, facts)
+            # In a relaxed problem the weights' sizes decide nothing but this.
+            if self.problem.relaxed and facts.finite and comfortable(facts) and isinstance(runner, Compiled):
+                self._ready[method, threads] = runner, used
+        runner(image, out, used)
 
 
 def _choose(problem: Problem, facts: KernelFacts, method: str, threads: int) -> Plan:
@@ -301,7 +336,9 @@ def _consider(problem: Problem, facts: KernelFacts, method: str, threads: int) -
         raise OptionError(f"method={method!r} is not known; use 'auto' or one of {', '.join(METHODS)}")
     m = machine()
     elsewhere = "" if problem.device == "cpu" else f"the image is on device {problem.device}"
-    reasons = [(elsewhere if c.engine != "torch" else "") or c.refuse(problem, facts) for c in CANDIDATES]
+    # Nothing is imported on anyone's behalf, nor may it matter what somebody else has imported.
+    unasked = "" if problem.tensor or elsewhere or method != "auto" else "PyTorch computes for tensors, or where it is asked for by name"
+    reasons = [(unasked if c.engine == "torch" else elsewhere) or c.refuse(problem, facts) for c in CANDIDATES]
     work = [None if reason else c.work(problem, facts, m) for c, reason in zip(CANDIDATES, reasons, strict=True)]
     allowed = [
         (w, i) for i, (w, c) in enumerate(zip(work, CANDIDATES, strict=True)) if w is not None and method in ("auto", c.method)

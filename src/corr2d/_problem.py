@@ -70,6 +70,7 @@ class Problem:
     bank: int = 1  # so many kernels, which planes take in turn: weights are (bank, kh, kw) or (bank, O, I, kh, kw)
     trained: bool = False  # the weights change from call to call
     relaxed: bool = False  # a layer's: sums over channels may be rounded as PyTorch rounds them
+    tensor: bool = False  # the image is PyTorch's: so may be the engine
     device: str = "cpu"
 
     @property
@@ -210,12 +211,13 @@ def normalise(
     channel_axis: Any = None,
     dtype: Any = None,
     turned: bool = False,
+    device: str | None = None,
 ) -> Problem:
     """Make a `Problem` of the caller's words.
 
     `turned` says that the kernel was turned by 180 degrees (convolution): default anchor and
     the uneven half of ``"same"`` padding are turned with it. `default_float` is the type that
-    the caller's library gives to results of integer images.
+    the caller's library gives to results of integer images. `device` is that of a tensor.
 
     Raises
     ------
@@ -245,7 +247,7 @@ def normalise(
             )
     problem = Problem(
         tuple(shape), lead, size, kernel_size, channels, axis, pads, boundary, fill, stride, dilation,
-        complex(kernel.bias), image_dtype, out_dtype, out_size,
+        complex(kernel.bias), image_dtype, out_dtype, out_size, tensor=device is not None, device=device or "cpu",
     )  # fmt: skip
     if boundary is not Boundary.CONSTANT and 0 in size and problem.outputs:
         raise ShapeError(f"image has shape {tuple(shape)}, so there is no pixel for boundary={boundary.name.lower()!r} to extend")

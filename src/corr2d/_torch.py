@@ -11,20 +11,23 @@ Loaded only by those who have imported PyTorch.
 
 # No `from __future__ import annotations`: torch.library reads an operator's schema from its annotations.
 
+import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import _arrays
+from . import _arrays, _native
 from ._adjoint import image_gradient, kernel_gradient
 from ._boundary import Boundary
-from ._errors import DTypeError, OptionError, ShapeError
+from ._errors import DTypeError, OptionError
 from ._plan import Trained, make_plan, threads_set
 from ._problem import _count as at_least
+from ._problem import _pair as pair  # noqa: F401 (for nn)
 from ._problem import Problem, check_kernel_shape, image_axes, out_length, read_window, result_dtype
 from .engines import torch as device_engine
 
@@ -64,20 +67,19 @@ def name_of(dtype: torch.dtype) -> str:
 
 @lru_cache(maxsize=1024)
 def _trained(shape, image_dtype, weight_shape, geometry, fill, offset, out_dtype, relaxed, trained, device) -> Trained:
-    g = geometry
-    lead, channels, bank = shape[:-2], None, 1
+    g = Geometry(*geometry)
+    lead, channels, bank = tuple(shape[:-2]), None, 1
     if len(weight_shape) == 4:
         outputs, inputs = weight_shape[0] // g.groups, weight_shape[1]
         if outputs > 1 or inputs > 1:
-            channels, lead = (outputs, inputs), shape[:-3] + ((g.groups,) if g.groups > 1 else ())
+            channels, lead = (outputs, inputs), tuple(shape[:-3]) + ((g.groups,) if g.groups > 1 else ())
         bank = g.groups
-    kernel_size = tuple(weight_shape[-2:])
-    problem = Problem(
-        lead + (channels[1:] if channels else ()) + shape[-2:], lead, shape[-2:], kernel_size, channels, None, ((g.top, g.bottom), (g.left, g.right)),
-        Boundary(g.boundary), complex(fill), (g.stride_y, g.stride_x), (g.dilation_y, g.dilation_x), complex(offset), image_dtype, out_dtype,
-        g.out_size(*shape[-2:], kernel_size), bank=bank, trained=trained, relaxed=relaxed, device=device,
-    )  # fmt: skip
-    return Trained(problem)
+    size, kernel_size = tuple(shape[-2:]), tuple(weight_shape[-2:])
+    return Trained(Problem(
+        lead + (channels[1:] if channels else ()) + size, lead, size, kernel_size, channels, None, ((g.top, g.bottom), (g.left, g.right)),
+        Boundary(g.boundary), complex(fill), (g.stride_y, g.stride_x), (g.dilation_y, g.dilation_x), complex(offset), name_of(image_dtype),
+        name_of(out_dtype), g.out_size(*size, kernel_size), bank=bank, trained=trained, relaxed=relaxed, tensor=True, device=str(device),
+    ))  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
@@ -85,15 +87,8 @@ def _part(p: Problem, channels, shape, kernel_size, pads, dilation, image_dtype,
     """One of the correlations that an image's gradient is made of."""
     return Trained(Problem(
         shape, p.lead, shape[-2:], kernel_size, channels, None, pads, Boundary.CONSTANT, 0j, (1, 1), dilation, 0j, image_dtype, out_dtype,
-        out_size, bank=p.bank, trained=p.trained, relaxed=p.relaxed,
+        out_size, bank=p.bank, trained=p.trained, relaxed=p.relaxed, tensor=True,
     ))  # fmt: skip
-
-
-def _problem_for(image: Tensor, weight_shape: Sequence[int], geometry: Sequence[int], fill: float, offset: float, dtype: torch.dtype, relaxed: bool, trained: bool) -> Trained:
-    return _trained(
-        tuple(image.shape), name_of(image.dtype), tuple(weight_shape), Geometry(*geometry), fill, offset, name_of(dtype), relaxed, trained,
-        str(image.device),
-    )  # fmt: skip
 
 
 def _empty(like: Tensor, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
@@ -103,7 +98,7 @@ def _empty(like: Tensor, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
         order = [*range(n - 3), n - 2, n - 1, n - 3]
         moved = torch.empty([shape[axis] for axis in order], dtype=dtype, device=like.device)
         return moved.permute([*range(n - 3), n - 1, n - 3, n - 2])
-    return torch.empty(shape, dtype=dtype, device=like.device)
+    return like.new_empty(shape, dtype=dtype)
 
 
 def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
@@ -117,16 +112,16 @@ def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
 
 
 def _weights(weight: Tensor, p: Problem) -> np.ndarray:
-    """float64, a bank's axis first; (kh, kw) alone where every plane has the same."""
-    array = _doubles(weight)
-    return array.reshape(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
+    """float32 or float64, a bank's axis first; (kh, kw) alone where every plane has the same."""
+    return _numbers(weight).reshape(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
 
 
-def _doubles(tensor: Tensor) -> np.ndarray:
+def _numbers(tensor: Tensor) -> np.ndarray:
+    """Contiguous, float32 or float64, perhaps the tensor's own memory."""
     tensor = tensor.detach()
-    if tensor.device.type != "cpu" or tensor.dtype == torch.bfloat16:
-        tensor = tensor.to("cpu", torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype)
-    return np.array(tensor.numpy(), dtype=np.float64, order="C")
+    if tensor.dtype not in (torch.float32, torch.float64):
+        tensor = tensor.to(torch.float32 if tensor.is_floating_point() else torch.float64)
+    return tensor.cpu().contiguous().numpy()
 
 
 def _count(threads: int) -> int:
@@ -135,10 +130,41 @@ def _count(threads: int) -> int:
 
 
 def _run(t: Trained, weights: np.ndarray, biases: np.ndarray | None, image: Any, out: Any, method: str, threads: int) -> None:
-    if t.problem.trained:
-        t.run(weights, biases, method, _count(threads), image, out)
-    else:
-        make_plan(t.problem, weights, method, _count(threads)).compute(image, out)
+    with _on_team(_count(threads)) as threads:
+        if t.problem.trained:
+            t.run(weights, biases, method, threads, image, out)
+        else:
+            make_plan(t.problem, np.array(weights, dtype=np.float64), method, threads).compute(image, out)
+
+
+class _on_team:
+    """Compute on PyTorch's threads: after each of its operators they look about for the next one, and keep others from the cores."""
+
+    __slots__ = ("threads", "before")
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def __enter__(self) -> int:
+        self.before = _native.join_team(torch.get_num_threads())
+        return self.threads
+
+    def __exit__(self, *raised: Any) -> None:
+        _native.join_team(self.before)
+
+
+def _find_team() -> None:
+    """Where PyTorch's OpenMP starts its threads, if it is OpenMP that it uses."""
+    folder = Path(torch.__file__).parent / "lib"
+    for name in ("libtorch_cpu.so", "libtorch_cpu.dylib"):
+        try:
+            library = ctypes.CDLL(str(folder / name))  # it is there already; what it depends on is searched too
+            _native.lend_team(ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value)
+        except (OSError, AttributeError):
+            continue
+
+
+_find_team()
 
 
 # -------------------------------------------------------------------------------------------------
@@ -150,13 +176,23 @@ def forward(
     method: str, threads: int, relaxed: bool, trained: bool,
 ) -> Tensor:  # fmt: skip
     """``correlate``, as it runs."""
-    t = _problem_for(image, weight.shape, geometry, fill, offset, dtype, relaxed, trained)
+    t = _trained(image.shape, image.dtype, weight.shape, tuple(geometry), fill, offset, dtype, relaxed, trained, image.device)
     p = t.problem
-    out = _empty(image, _out_shape(image, weight, geometry), dtype)
-    biases = None if bias is None else _doubles(bias)
+    if relaxed and p.device == "cpu" and p.channels and method == "auto" and t.choice()[0].engine == "torch" and device_engine.own_padding(p):
+        with device_engine.thread_count(torch, _count(threads)):
+            return _conv2d(image, weight, bias, Geometry(*geometry), dtype)
+    out = _empty(image, _with_size(image.shape, weight.shape, p.out_size), dtype)
     if p.outputs:
+        biases = None if bias is None else _numbers(bias)
         _run(t, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
     return out
+
+
+def _conv2d(image: Tensor, weight: Tensor, bias: Tensor | None, g: Geometry, dtype: torch.dtype) -> Tensor:
+    bias = None if bias is None else bias.to(dtype)
+    return torch.nn.functional.conv2d(
+        image.to(dtype), weight.to(dtype), bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups
+    )  # fmt: skip
 
 
 @torch.library.custom_op("corr2d::correlate", mutates_args=())
@@ -174,8 +210,11 @@ def _(image, weight, bias, geometry, fill, offset, dtype, method, threads, relax
 
 
 def _out_shape(image: Tensor, weight: Tensor, geometry: Sequence[int]) -> list[Any]:
-    size = Geometry(*geometry).out_size(*image.shape[-2:], weight.shape[-2:])
-    return [*image.shape[:-3], weight.shape[0], *size] if weight.dim() == 4 else [*image.shape[:-2], *size]
+    return _with_size(image.shape, weight.shape, Geometry(*geometry).out_size(*image.shape[-2:], weight.shape[-2:]))
+
+
+def _with_size(image: Sequence[Any], weight: Sequence[Any], size: tuple[Any, Any]) -> list[Any]:
+    return [*image[:-3], weight[0], *size] if len(weight) == 4 else [*image[:-2], *size]
 
 
 @torch.library.custom_op("corr2d::image_gradient", mutates_args=())
@@ -185,13 +224,18 @@ def image_gradient_op(
 ) -> Tensor:  # fmt: skip
     """The adjoint of ``correlate`` with respect to its image, of the given shape."""
     p = _trained(
-        tuple(shape), name_of(dtype), tuple(weight.shape), Geometry(*geometry), 0.0, 0.0, name_of(gradient.dtype), relaxed, trained,
-        str(gradient.device),
+        tuple(shape), dtype, weight.shape, tuple(geometry), 0.0, 0.0, gradient.dtype, relaxed, trained, gradient.device
     ).problem  # fmt: skip
     if p.device != "cpu":
         return device_engine.image_gradient(torch, p, weight, gradient, dtype).reshape(shape)
+    inside = p.boundary is Boundary.CONSTANT or not p.pads_used
+    around = [d * (k - 1) - pad for d, k, pads in zip(p.dilation, p.kernel_size, p.pads, strict=True) for pad in pads]
+    if p.stride == (1, 1) and inside and min(around) >= 0 and gradient.numel():
+        # Turned, and from outputs to inputs, it is a correlation as any other.
+        back = Geometry.of((around[:2], around[2:]), Boundary.CONSTANT, (1, 1), p.dilation, p.bank)
+        return forward(gradient, _turned(weight, p), None, back, 0.0, 0.0, dtype, "auto", threads, relaxed, trained)
     halves = dtype in (torch.float16, torch.bfloat16)
-    wide = torch.float32 if halves and p.pads_used and p.boundary is not Boundary.CONSTANT else dtype  # what is added to
+    wide = torch.float32 if halves and not inside else dtype  # what is added to
     out = _empty(gradient, shape, wide)
     if not out.numel():
         return out.to(dtype)
@@ -205,6 +249,14 @@ def image_gradient_op(
     return out if wide == dtype else out.to(dtype)
 
 
+def _turned(weight: Tensor, p: Problem) -> Tensor:
+    turned = weight.detach().flip(-2, -1)
+    if p.channels is None:
+        return turned
+    outputs, inputs = p.channels
+    return turned.reshape(p.bank, outputs, inputs, *p.kernel_size).transpose(1, 2).reshape(p.bank * inputs, outputs, *p.kernel_size)
+
+
 @image_gradient_op.register_fake
 def _(gradient, weight, shape, geometry, dtype, threads, relaxed, trained):
     return _empty(gradient, shape, dtype)
@@ -215,7 +267,7 @@ def kernel_gradient_op(
     gradient: Tensor, image: Tensor, shape: Sequence[int], geometry: Sequence[int], fill: float, dtype: torch.dtype, threads: int
 ) -> Tensor:
     """The adjoint of ``correlate`` with respect to its kernel, of the given shape."""
-    p = _problem_for(image, shape, geometry, fill, 0.0, gradient.dtype, True, True).problem
+    p = _trained(image.shape, image.dtype, tuple(shape), tuple(geometry), fill, 0.0, gradient.dtype, True, True, image.device).problem
     if not gradient.numel():
         return torch.zeros(shape, dtype=dtype, device=image.device)
     if p.device != "cpu" or device_engine.sums_lags_faster(p):
@@ -223,7 +275,8 @@ def kernel_gradient_op(
             return device_engine.kernel_gradient(torch, p, image, gradient).reshape(shape).to(dtype)
     image, gradient = (t.float() if t.dtype == torch.bfloat16 else t for t in (image, gradient))
     sums = np.empty(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
-    kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, _count(threads))
+    with _on_team(_count(threads)) as threads:
+        kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, threads)
     return torch.from_numpy(sums).reshape(tuple(shape)).to(dtype)
 
 
@@ -314,26 +367,55 @@ def _batch_kernel_gradient(info, in_dims, *args):
     return _one_by_one(kernel_gradient_op, info, in_dims, args)
 
 
-_FUNCTIONS: dict[Any, Any] = {}
-for _op, *_rules in (
-    (correlate_op, _keep_correlate, _derive_correlate, _batch_correlate),
-    (image_gradient_op, _keep_image_gradient, _derive_image_gradient, _batch_image_gradient),
-    (kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _batch_kernel_gradient),
-):
-    _keep, _derive, _batch = _rules
-    _op.register_autograd(_derive, setup_context=_keep)
-    _op.register_vmap(_batch)
-    # What torch.func's transforms take: they do not enter an operator's own derivatives.
-    _FUNCTIONS[_op] = type(
-        "Derived", (torch.autograd.Function,),
-        {name: staticmethod(rule) for name, rule in (("forward", _op), ("setup_context", _keep), ("backward", _derive), ("vmap", _batch))},
-    )  # fmt: skip
+def _plain(args: Sequence[Any]) -> bool:
+    """Whether nobody listens to operators here: tensors with numbers in them, and nothing that traces, fakes or records."""
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return False
+    for a in args:
+        if isinstance(a, Tensor) and (type(a) not in (Tensor, torch.nn.Parameter) or a.is_meta):
+            return False
+    return True
+
+
+_TRANSFORMED: dict[Any, Any] = {}
+_EAGER: dict[Any, Any] = {}
+
+
+def _define(op: Any, keep: Any, derive: Any, batch: Any) -> None:
+    op.register_autograd(derive, setup_context=keep)
+    op.register_vmap(batch)
+
+    class Transformed(torch.autograd.Function):
+        """torch.func's transforms do not enter an operator's own derivatives."""
+
+        forward, setup_context, backward, vmap = map(staticmethod, (op, keep, derive, batch))
+
+    class Eager(torch.autograd.Function):
+        """Past the dispatcher, which takes longer than a small correlation."""
+
+        @staticmethod
+        def forward(ctx, *args):
+            result = op._init_fn(*args)
+            keep(ctx, args, result)
+            return result
+
+        backward = staticmethod(derive)
+
+    _TRANSFORMED[op], _EAGER[op] = Transformed, Eager
+
+
+_define(correlate_op, _keep_correlate, _derive_correlate, _batch_correlate)
+_define(image_gradient_op, _keep_image_gradient, _derive_image_gradient, _batch_image_gradient)
+_define(kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _batch_kernel_gradient)
 
 
 def _call(op: Any, *args: Any) -> Tensor:
     """An operator, so that every transformation of PyTorch goes through it."""
-    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-        return _FUNCTIONS[op].apply(*args)
+    if not torch.compiler.is_compiling():
+        if torch._C._are_functorch_transforms_active():
+            return _TRANSFORMED[op].apply(*args)
+        if _plain(args):
+            return _EAGER[op].apply(*args)
     return op(*args)
 
 
@@ -346,10 +428,7 @@ def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int
     g = Geometry(*geometry)
     plain = g.boundary == Boundary.CONSTANT and (g.top, g.left) == (g.bottom, g.right)
     if weight.dim() == 4 and plain and (image.device.type != "cpu" or device_engine.many_channels(weight.shape[0] // g.groups, weight.shape[1])):
-        # The planner's choice for many channels, taken early: PyTorch's own call, its own gradients.
-        image, weight = image.to(dtype), weight.to(dtype)
-        bias = None if bias is None else bias.to(dtype)
-        return torch.nn.functional.conv2d(image, weight, bias, (g.stride_y, g.stride_x), (g.top, g.left), (g.dilation_y, g.dilation_x), g.groups)
+        return _conv2d(image, weight, bias, g, dtype)  # the planner's choice for all three passes: its own gradients too
     image = image.to(torch.uint8) if image.dtype == torch.bool else image
     if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled():
         return _call(correlate_op, image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
@@ -442,12 +521,4 @@ def _threads(threads: Any) -> int:
 def _into(out: Any, result: Tensor, history: bool) -> Tensor:
     if history:
         raise OptionError("out= was given and the result has a gradient to carry; leave out out=, or call under torch.no_grad()")
-    if not isinstance(out, Tensor):
-        raise DTypeError(f"out is {type(out).__name__} and the image is a tensor; use the same kind of array for both")
-    if out.shape != result.shape:
-        raise ShapeError(f"out has shape {tuple(out.shape)} and the result has shape {tuple(result.shape)}")
-    if out.dtype != result.dtype:
-        raise DTypeError(f"out has dtype {name_of(out.dtype)} and the result is {name_of(result.dtype)}; pass dtype={name_of(out.dtype)!r}")
-    if out.device != result.device:
-        raise DTypeError(f"out is on device {out.device} and the image on {result.device}; use torch.empty_like(..., device=image.device)")
-    return out.copy_(result)
+    return _arrays.copy_into(out, result)

@@ -6,7 +6,6 @@ Forward and both gradients run on this package's engines. Needs PyTorch:
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from ._errors import DTypeError, MissingExtraError, OptionError, ShapeError
@@ -18,6 +17,7 @@ except ImportError:
 
 from . import _torch
 from ._boundary import Boundary
+from ._torch import at_least, pair
 
 __all__ = ["Conv2D"]
 
@@ -98,15 +98,15 @@ class Conv2D(torch.nn.Conv2d):
             in_channels, out_channels, kernel_size = 1, 1, in_channels if kernel_size is None else kernel_size
         if kernel_size is None:
             raise OptionError(f"Conv2D({in_channels!r}, {out_channels!r}) lacks kernel_size; e.g. kernel_size=3")
-        in_channels, out_channels, groups = (_at_least_one(n, v) for n, v in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)))
+        in_channels, out_channels, groups = (at_least(n, v, 1) for n, v in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)))
         if in_channels % groups or out_channels % groups:
             raise OptionError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
-        kernel_size, stride, dilation = (_pair(n, v, 1) for n, v in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)))
+        kernel_size, stride, dilation = (pair(n, v, 1) for n, v in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation)))
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise OptionError(f"padding={padding!r}: use 'same', 'valid', an integer or a pair (py, px)")
         else:
-            padding = _pair("padding", padding, 0)
+            padding = pair("padding", padding, 0)
         if not isinstance(padding_mode, str) or padding_mode not in _MODES:
             raise OptionError(f"padding_mode={padding_mode!r}: use one of {', '.join(map(repr, _MODES))}")
         if not isinstance(dtype, torch.dtype | None) or dtype is not None and not dtype.is_floating_point:
@@ -138,12 +138,11 @@ class Conv2D(torch.nn.Conv2d):
         return _torch.layer(input, self.weight, self.bias, self._geometry(), dtype)
 
     def _geometry(self) -> list[int]:
-        padding = self.padding
-        if padding == "same":
-            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        if isinstance(self.padding, str):
+            spans = [d * (k - 1) if self.padding == "same" else 0 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             pads = tuple((span // 2, span - span // 2) for span in spans)
         else:
-            pads = ((0, 0), (0, 0)) if padding == "valid" else tuple((p, p) for p in padding)
+            pads = tuple((p, p) for p in self.padding)
         return list(_torch.Geometry.of(pads, _MODES[self.padding_mode], self.stride, self.dilation, self.groups))
 
     def _check(self, image: Any) -> None:
@@ -169,25 +168,3 @@ class Conv2D(torch.nn.Conv2d):
         """As ``torch.nn.Conv2d`` shows itself, without channels in the chapter's form."""
         text = super().extra_repr()
         return text.removeprefix("1, 1, ") if self.plain else text
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise OptionError(f"{name}={value!r} is {type(value).__name__}; use an integer") from None
-    if number < 1 or isinstance(value, bool):
-        raise OptionError(f"{name}={value!r}: it must be an integer of 1 or more")
-    return number
-
-
-def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
-    pair = tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else (value, value)
-    try:
-        pair = tuple(operator.index(n) for n in pair)
-    except TypeError:
-        raise OptionError(f"{name}={value!r}: use an integer or a pair of integers") from None
-    if len(pair) != 2 or min(pair) < least:
-        raise OptionError(f"{name}={value!r}: use an integer of {least} or more, or a pair (y, x) of such")
-    return pair
-

@@ -8,7 +8,6 @@ the tests find it.
 
 from __future__ import annotations
 
-import sys
 from typing import Protocol
 
 import numpy as np
@@ -41,11 +40,6 @@ class Candidate(Protocol):
 
 
 CANDIDATES: tuple[Candidate, ...] = (Box(), Separable(), LowRank(), Direct(), Sparse(), Transform(), FFT(), MatMul(), TorchFFT(), Reference())
-
-
-def optional_engines() -> bool:
-    """Whether PyTorch is there to be used: nothing is imported on anyone's behalf."""
-    return "torch" in sys.modules
 
 
 METHODS = tuple(dict.fromkeys(candidate.method for candidate in CANDIDATES))

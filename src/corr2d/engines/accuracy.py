@@ -33,10 +33,12 @@ def accumulator(problem: Problem, facts: KernelFacts, roundings: int) -> int:
             return F32
         wide = facts.abs_sum < 2**62 and peak < EXACT_WIDE and problem.out_dtype not in ("float16", "bfloat16") and not problem.complex_result
         return I128 if peak >= EXACT_DOUBLE and wide else F64
-    # Outside this range float32 weights, or their products with float32 pixels, could
-    # underflow where the result does not.
-    comfortable = facts.abs_sum == 0 or 2.0**-60 < facts.abs_sum < 2.0**60
-    return F32 if problem.single and comfortable and roundings <= ROUNDINGS else F64
+    return F32 if problem.single and comfortable(facts) and roundings <= ROUNDINGS else F64
+
+
+def comfortable(facts: KernelFacts) -> bool:
+    """Whether neither float32 weights nor their products with float32 pixels can underflow where the result does not."""
+    return facts.abs_sum == 0 or 2.0**-60 < facts.abs_sum < 2.0**60
 
 
 # Kernel rows that the register blocks can sum at a time (native/direct.hpp), beside all of them.

@@ -58,6 +58,40 @@ class Recipe:
     across: int = 0  # direct: the sign by which mirrored columns are added before they are multiplied; 0: they are not
 
 
+class Compiled:
+    """A runner: a filter of the compiled code, and how it sees a problem's arrays."""
+
+    __slots__ = ("filter", "_native", "_problem", "_mixing", "_bfloats")
+
+    def __init__(self, problem: Problem, mixing: bool, native: _native.Filter) -> None:
+        self._native, self._problem, self._mixing = native, problem, mixing
+        self._bfloats = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
+        # What calls that are known go to, past all of this (native/recall.cpp).
+        views = mixing or problem.complex_image or problem.complex_result or any(self._bfloats)
+        self.filter = None if views else native
+
+    def renewed(self, weights: np.ndarray, biases: np.ndarray | None) -> Compiled | None:
+        """The same with other weights, float32 or float64; None where those may need another method or precision."""
+        native = self._native.renewed(weights, biases)
+        return native and Compiled(self._problem, self._mixing, native)
+
+    def __call__(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
+        problem = self._problem
+        if self._mixing:
+            # (..., channels, parts, H, W): parts are real and imaginary, or just the one.
+            if not problem.channels:
+                image, out = image[..., None, :, :], out[..., None, :, :]
+            image = split_complex(image) if problem.complex_image else image[..., None, :, :]
+            out = split_complex(out) if problem.complex_result else out[..., None, :, :]
+        elif problem.complex_image:
+            image, out = split_complex(image), split_complex(out)
+        elif problem.complex_result:  # a real image and kernel, a complex result asked for
+            parts = split_complex(out)
+            parts[..., 1, :, :] = 0
+            out = parts[..., 0, :, :]
+        self._native.run(image, out, *self._bfloats, threads, STREAM_BYTES)
+
+
 class _Native:
     engine = "native"
 
@@ -112,29 +146,8 @@ class _Native:
             recipe.rounding, recipe.places, recipe.box, recipe.taps, recipe.sparse, recipe.across,
         )  # fmt: skip
 
-    def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe):
-        native, mixing = self._filter(problem, facts, recipe), mixes(problem, facts)
-        image_bfloat, out_bfloat = problem.image_dtype == "bfloat16", problem.out_dtype == "bfloat16"
-
-        def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
-            if mixing:
-                # (..., channels, parts, H, W): parts are real and imaginary, or just the one.
-                if not problem.channels:
-                    image, out = image[..., None, :, :], out[..., None, :, :]
-                image = split_complex(image) if problem.complex_image else image[..., None, :, :]
-                out = split_complex(out) if problem.complex_result else out[..., None, :, :]
-            elif problem.complex_image:
-                image, out = split_complex(image), split_complex(out)
-            elif problem.complex_result:  # a real image and kernel, a complex result asked for
-                parts = split_complex(out)
-                parts[..., 1, :, :] = 0
-                out = parts[..., 0, :, :]
-            native.run(image, out, image_bfloat, out_bfloat, threads, STREAM_BYTES)
-
-        # What calls that are known go to, past all of this (native/recall.cpp).
-        views = mixing or problem.complex_image or problem.complex_result or image_bfloat or out_bfloat
-        run.filter = None if views else native
-        return run
+    def _runner(self, problem: Problem, facts: KernelFacts, recipe: Recipe) -> Compiled:
+        return Compiled(problem, mixes(problem, facts), self._filter(problem, facts, recipe))
 
 
 class Direct(_Native):
@@ -188,13 +201,14 @@ class Direct(_Native):
         pairs = kw // 2 if recipe.across else 0
         products = kh * (kw - pairs) + pairs * (kh + 5) / 6  # six rows of output share what is added first
         taps = inputs * (products + 0.5 * -(-kh // recipe.group)) * (1 if problem.stride[0] == 1 else 2.5)
-        # The rows of many channels leave the first-level cache, and sums are stored and loaded between channels.
-        taps *= 1 + inputs / 32 if problem.channels else 1
+        # The rows of many channels leave the first-level cache; and each row of an output begins anew.
+        taps *= 1 + inputs / 150 if problem.channels else 1
+        begun = problem.planes * problem.channels[0] * problem.out_size[0] * machine.row_overhead if problem.channels else 0
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         # Blocks are four vectors wide, but for kernels that one vector at a time is compiled for (native/direct.hpp).
         vector = _VECTOR * (2 if recipe.accumulator == U16 else 1)
         narrow = problem.out_size[1] < 4 * vector and kh <= 7 and recipe.group == kh
-        return self._arithmetic(problem, taps / rate, machine, double, machine.load_rate, vector if narrow else 4 * vector)
+        return begun + self._arithmetic(problem, taps / rate, machine, double, machine.load_rate, vector if narrow else 4 * vector)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))

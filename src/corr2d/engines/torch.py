@@ -2,8 +2,8 @@
 
 Borders are gathered by the closed-form index maps, sums are ``conv2d`` or Fourier transforms, in
 the precision that the accuracy contract asks for. On the CPU work goes in bands, so that it needs
-little memory and signals are heard between them. Nothing here imports PyTorch: whoever has a
-tensor has it already.
+little memory and signals are heard between them. PyTorch is imported when it computes: whoever has
+a tensor has it already, and an array goes to it only where ``method="matmul"`` was asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,14 @@ from .native import _mix_complex
 # Bytes of extended pixels, sums and columns at a time: of the 64 MB that a call may use on the CPU.
 BUDGET = {"cpu": 32 << 20}
 ELSEWHERE = 1 << 30
-# What one call of conv2d costs, in seconds, and the share of the direct sums' rate that oneDNN's reach with
-# many channels (measured beside the other candidates, Zen 4).
-CONV_OVERHEAD, CONV_SHARE = 25e-6, 0.85
+# What one call of conv2d costs, in seconds; its multiplications beside those of the direct sums; and samples brought
+# into its layout and back beside those that are converted (fitted to 1 ... 64 channels of 28 x 28 ... 256 x 256, Zen 4).
+CONV_OVERHEAD, CONV_SHARE, CONV_READ, CONV_WRITE = 25e-6, 1.27, 8, 4
+# oneDNN's gradient of the kernel takes so much longer than its sums; a lag sum's multiplications, and what each pixel
+# costs beside them as so many more (the same measurements).
+CONV_GRADIENT, LAG_SHARE, LAG_PIXEL = 1.35, 0.88, 46
 # A device's rates beside one core's. Only the choice between sums and transforms hangs on them.
 DEVICE_RATE, DEVICE_CALL = 100.0, 50e-6
-
-# Pairs of channels from which oneDNN's gradient of the kernel is faster than a pass of lag sums for each (measured).
-LAG_PAIRS = 1
 
 _forked = False  # OpenMP's threads, which PyTorch uses, do not survive a fork: one thread is what is left
 
@@ -66,14 +67,14 @@ class _Torch:
         return accumulator(problem, facts, self._roundings(problem, facts))
 
 
-def _channel_share(outputs: int, inputs: int) -> float:
-    """oneDNN's blocks have 16 output channels; few input channels leave its registers waiting."""
-    return outputs / (-(-outputs // 16) * 16) * inputs / (inputs + 4)
+def _blocked(channels: int) -> int:
+    """oneDNN computes 16 output channels at a time."""
+    return -(-channels // 16) * 16
 
 
 def many_channels(outputs: int, inputs: int) -> bool:
-    """Whether ``conv2d`` is faster than the compiled sums on the CPU, by the terms of both candidates' `work`."""
-    return CONV_SHARE * _channel_share(outputs, inputs) * (1 + inputs / 32) > 1
+    """Whether ``conv2d`` and both its gradients are faster than ours on the CPU, whatever the size of image and kernel."""
+    return CONV_SHARE * outputs > _blocked(outputs) and CONV_SHARE * inputs > _blocked(inputs)
 
 
 class MatMul(_Torch):
@@ -83,8 +84,8 @@ class MatMul(_Torch):
 
     def refuse(self, problem: Problem, facts: KernelFacts) -> str:
         if problem.device == "cpu":
-            if "torch" not in sys.modules:
-                return "PyTorch is not imported"
+            if not sys.modules.get("torch") and find_spec("torch") is None:
+                return 'PyTorch is not installed: pip install "corr2d[torch]"'
             if not problem.channels:
                 return "one channel at a time is faster in the compiled code"
         if not facts.finite:
@@ -100,16 +101,19 @@ class MatMul(_Torch):
         double = self._sums(problem, facts) != F32
         if problem.device != "cpu":
             return DEVICE_CALL + multiplications * (4 if double else 1) / (machine.fma_rate * DEVICE_RATE)
-        outputs, inputs = problem.channels
-        share = CONV_SHARE * _channel_share(outputs, inputs)
-        return CONV_OVERHEAD + multiplications * (2.5 if double else 1) / (machine.fma_rate * share)
+        blocks = _blocked(problem.channels[0]) / problem.channels[0]
+        passes = CONV_WRITE * blocks + (0 if problem.relaxed else 8)  # sums looked through and copied
+        moved = CONV_READ * problem.pixels + passes * problem.outputs
+        computed = multiplications * blocks * (2.5 if double else 1)
+        return CONV_OVERHEAD + moved / machine.convert_rate + computed / (machine.fma_rate * CONV_SHARE)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         sums = self._sums(problem, facts)
         kept: dict[Any, Any] = {}  # weights by device
 
         def run(image: Any, out: Any, threads: int) -> None:
-            torch = sys.modules["torch"]
+            import torch
+
             image = as_tensor(torch, image, problem.image_dtype)
             if not problem.outputs:
                 return
@@ -152,7 +156,8 @@ class TorchFFT(_Torch):
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         def run(image: Any, out: Any, threads: int) -> None:
-            torch = sys.modules["torch"]
+            import torch
+
             image = as_tensor(torch, image, problem.image_dtype)
             if problem.outputs:
                 with settings(torch, threads), as_result(torch, out, problem.out_dtype) as out:
@@ -164,16 +169,25 @@ class TorchFFT(_Torch):
 @contextmanager
 def settings(torch: Any, threads: int):
     """No gradients, no more threads than were asked for, and float32 that is float32 (cuDNN's TF32 is not)."""
-    before = torch.get_num_threads()
-    wanted = 1 if _forked else threads
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        if wanted != before:
-            torch.set_num_threads(wanted)
-        try:
-            yield
-        finally:
-            if wanted != before and not _forked:
-                torch.set_num_threads(before)
+    with torch.no_grad(), torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False), thread_count(torch, threads):
+        yield
+
+
+class thread_count:
+    """So many of PyTorch's threads."""
+
+    __slots__ = ("torch", "wanted", "before")
+
+    def __init__(self, torch: Any, threads: int) -> None:
+        self.torch, self.wanted, self.before = torch, 1 if _forked else threads, torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        if self.wanted != self.before:
+            self.torch.set_num_threads(self.wanted)
+
+    def __exit__(self, *raised: Any) -> None:
+        if self.wanted != self.before and not _forked:
+            self.torch.set_num_threads(self.before)
 
 
 def as_tensor(torch: Any, array: Any, dtype: str) -> Any:
@@ -318,7 +332,7 @@ def _give(torch: Any, result: Any, out: Any) -> None:
 
 def _conv(torch: Any, p: Problem, images: Any, band: range, weights: Any, wide: Any, biases: Any) -> Any:
     """(images, bank, O, rows, W') of a band of extended rows."""
-    plain = p.boundary is Boundary.CONSTANT and p.fill == 0 and all(a == b for a, b in p.pads) and len(band) == _extent(p, 0)
+    plain = own_padding(p) and len(band) == _extent(p, 0)
     pixels = images.to(wide)  # first: the fill may be no integer where the image is
     flat = (pixels if plain else extend(torch, pixels, p, band)).flatten(1, 2)
     padding = (p.pads[0][0], p.pads[1][0]) if plain else 0
@@ -366,8 +380,16 @@ def _exact(torch: Any, problem: Problem, facts: KernelFacts, image: Any, out: An
 
 
 def sums_lags_faster(problem: Problem) -> bool:
-    """Whether oneDNN's gradient of the kernel is the faster one on the CPU: it is for many pairs of channels."""
-    return problem.channels is not None and math.prod(problem.channels) >= LAG_PAIRS
+    """Whether oneDNN's gradient of the kernel beats a pass of lag sums for each pair of channels on the CPU."""
+    if problem.channels is None:
+        return False
+    outputs, taps = problem.channels[0], math.prod(problem.kernel_size)
+    return outputs * (LAG_PIXEL + taps) / LAG_SHARE > _blocked(outputs) * taps * CONV_GRADIENT / CONV_SHARE
+
+
+def own_padding(problem: Problem) -> bool:
+    """Whether the padding is one that ``conv2d`` has itself."""
+    return problem.boundary is Boundary.CONSTANT and problem.fill == 0 and all(a == b for a, b in problem.pads)
 
 
 def _wide(torch: Any, tensor: Any) -> Any:
@@ -378,11 +400,14 @@ def kernel_gradient(torch: Any, problem: Problem, image: Any, gradient: Any) -> 
     """(bank * O, I, kh, kw), summed over images and outputs."""
     p = problem
     outputs, inputs = p.channels or (1, 1)
-    pixels = extend(torch, _split(torch, p, _wide(torch, image), inputs), p).flatten(1, 2)
+    pixels, padding = _split(torch, p, _wide(torch, image), inputs), (p.pads[0][0], p.pads[1][0])
+    if not own_padding(p):
+        pixels, padding = extend(torch, pixels, p), (0, 0)
+    pixels = pixels.flatten(1, 2)
     g = _split(torch, p, _wide(torch, gradient), outputs).flatten(1, 2)
     weights = pixels.new_empty((p.bank * outputs, inputs, *p.kernel_size))
     return torch.ops.aten.convolution_backward(
-        g.to(pixels.dtype), pixels, weights, None, p.stride, (0, 0), p.dilation, False, (0, 0), p.bank, (False, True, False)
+        g.to(pixels.dtype), pixels, weights, None, p.stride, padding, p.dilation, False, (0, 0), p.bank, (False, True, False)
     )[1]  # fmt: skip
 
 
