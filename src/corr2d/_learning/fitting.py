@@ -15,9 +15,9 @@ from . import support
 from .certificate import border_rule, certify
 from .evidence import Evidence, gather
 from .levels import clipped, level_unit
-from .moments import Moments, origin_for
+from .moments import Moments
 from .naming import name_of
-from .pairs import Frame, Pair, bands, moments
+from .pairs import Frame, Pair, bands, moments, origins_of
 from .placing import displacement, first_frame
 from .residual import Residuals, measure, predicted
 from .result import LearnedKernel
@@ -50,7 +50,7 @@ class Request:
 def fit(pair: Pair, request: Request) -> LearnedKernel:
     """Do all of it."""
     notes: list[str] = []
-    origins = origin_for(np.asarray(pair.before[0])), origin_for(np.asarray(pair.after[0]))
+    origins = origins_of(pair)
     request.told("sums over the pictures")
     frame = first_frame(pair, request.size, request.max_size)
     searched = _sought(pair, frame, request)
