@@ -16,7 +16,7 @@ from .pairs import Frame, Pair, cut, moments, over
 from .residual import predicted
 from .solve import normal, solve
 
-__all__ = ["clipped", "level_unit"]
+__all__ = ["clipped", "level_unit", "precision_of"]
 
 _ENOUGH = 16  # pixels at a level that make it worth a look
 _SHARE = 5e-4
@@ -36,6 +36,19 @@ def level_unit(pair: Pair) -> float:
     return 0.0
 
 
+def precision_of(total: Moments, pair: Pair, k: NDArray | None = None) -> float:
+    """What float samples of `after` may be off by arithmetic alone; 0 where they are integers."""
+    if pair.after.dtype.kind != "f":
+        return 0.0
+    n = max(total.count, 1e-300)
+    diagonal = np.diag(total.matrix)
+    if k is None:
+        size = np.sqrt(float(diagonal[1 + total.taps :].max()) / n) + abs(total.origins[1])
+    else:
+        size = (np.sqrt(float(diagonal[1 : 1 + total.taps].max(initial=0)) / n) + abs(total.origins[0])) * float(np.abs(k).sum(0).max(initial=0))
+    return (2.0**-10 if pair.after.dtype.itemsize == 2 else 2.0**-22) * size
+
+
 def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, float], request: Any) -> tuple[NDArray | None, int]:
     """Which outputs to leave out because they are *predicted* beyond the levels where `after` stops; and how many there are.
 
@@ -53,9 +66,11 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
     n = max(total.count, 1)
     unit = level_unit(pair)
     noise = np.sqrt(float(solution.rss.sum()) / n / total.outputs)
+    # Flat parts of a picture are predicted to lie on the level itself, give or take arithmetic.
+    floor = max(unit, precision_of(total, pair, solution.k))
     if noise <= max(0.31 * unit, 1e-6 * np.sqrt(float(system.energy.sum()) / n)):
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
-        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, unit), request.threads)[1] < _ENOUGH:
+        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, floor), request.threads)[1] < _ENOUGH:
             return None, 0  # nothing is predicted beyond, and hardly anything is left to explain
     inside = _inside(replace(pair, spread=None), low, high)
     best = None
@@ -69,7 +84,7 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
             break
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
         bias = system.offsets(solution.k)
-        margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), unit)
+        margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), floor)
         last, best = best, _by_prediction(pair, frame, k, bias, low, high, margin, request.threads)
         inside = best[0]
         if last is not None and last[1] == best[1]:
