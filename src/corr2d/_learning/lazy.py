@@ -8,7 +8,7 @@ then, so that each chunk is decoded once a pass. Tiles here and there are read b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,12 @@ class LazyPlanes:
     def __init__(self, reader: Any, shape: tuple[int, int, int, int], dtype: np.dtype[Any], grid: int) -> None:
         self.reader, self.shape, self.dtype = reader, shape, np.dtype(dtype)
         self.step = min(shape[2], -(-max(_FEWEST, grid) // grid) * grid)  # rows: whole chunks
+        self.spread: Any = None  # see `Pair`
+        self.heard: Callable[[float], None] | None = None  # told how far down a pass has come
         self._kept: tuple[Any, int, NDArray] | None = None
 
     def __getstate__(self) -> Any:
-        return self.__dict__ | {"_kept": None}
+        return self.__dict__ | {"_kept": None, "spread": None, "heard": None}
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -69,6 +71,8 @@ class LazyPlanes:
             self._kept = None
             last = min(self.shape[2], -(-stop // self.step) * self.step)
             found.append(self.reader.read(plane, slice(first, last), columns))
+            if self.heard:
+                self.heard((plane + last / self.shape[2]) / self.shape[0])
         rows = found[0] if len(found) == 1 else np.concatenate(found, 1)
         # The next band begins a window above this one's end; a row of chunks is enough for any.
         after = max(start, min(stop, start + rows.shape[1]) - self.step)

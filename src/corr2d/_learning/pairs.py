@@ -131,7 +131,7 @@ def check(before: Any, after: Any, channels: str, mask: Any, weights: Any, chann
     if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise OptionError("weights are 1/variance of each pixel of after: finite and at least 0")
     one = (n, 1) if not mixing else (n,)
-    return Pair(*(_stacked(image, (*one, *image.shape[lead:])) for image in (x, y)), mask, weights, mixing)
+    return Pair(*(_stacked(image, (*one, *image.shape[lead:])) for image in (x, y)), mask, weights, mixing, getattr(x, "spread", None))
 
 
 def _stacked(image: Any, shape: tuple[int, ...]) -> Any:
