@@ -213,9 +213,9 @@ def usable(pair: Pair, frame: Frame, plane: int, rows: slice, columns: slice, x:
     return used
 
 
-def bands(pair: Pair, frame: Frame, samples: int = _BAND) -> Iterator[Band]:
+def bands(pair: Pair, frame: Frame, samples: int | None = None) -> Iterator[Band]:
     """All outputs, some rows at a time."""
-    for place in places(pair, frame, samples):
+    for place in places(pair, frame, samples or _BAND):
         yield cut(pair, frame, *place)
 
 
@@ -228,8 +228,9 @@ def places(pair: Pair, frame: Frame, samples: int) -> Iterator[tuple[int, slice,
             yield plane, slice(top, min(top + step, rows.stop)), columns
 
 
-def over(pair: Pair, frame: Frame, function: Callable[..., Any], *arguments: Any, samples: int = _BAND) -> Iterator[Any]:
+def over(pair: Pair, frame: Frame, function: Callable[..., Any], *arguments: Any, samples: int | None = None) -> Iterator[Any]:
     """``function(pair, frame, band, *arguments)`` of all bands, in their order, whoever works them out."""
+    samples = samples or _BAND
     if pair.spread is None:
         for band in bands(pair, frame, samples):
             yield function(pair, frame, band, *arguments)
