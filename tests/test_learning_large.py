@@ -84,6 +84,24 @@ def test_dask_gives_the_same_bits(small_parts, name, chunks):
     assert same_answers(expected, got)
 
 
+@pytest.mark.parametrize(
+    "options", [{"curves": "auto"}, {"method": "robust"}, {"vary": 1}, {"method": "gradient"}, {"size": (4, 3)}, {"weights": RNG.random(X.shape)},
+                {"constraints": "sum=1"}, {"clip": (3, 200)}], ids=lambda options: next(iter(options)),
+)  # fmt: skip
+def test_every_option_takes_dask(small_parts, options):
+    """In light that is no linear function of the samples, so that curves have something to find."""
+    da = pytest.importorskip("dask.array")
+    y = np.rint(255 * (corr2d.corr2d((X / 255.0) ** 2.2, BLUR, padding="same", boundary="reflect")) ** (1 / 2.2)).astype(np.uint8)
+    expected = corr2d.learn_kernel(X, y, max_size=5, **options)
+    got = corr2d.learn_kernel(da.from_array(X, chunks=(60, 90)), da.from_array(y, chunks=(45, 260)), max_size=5, **options)
+    if "weights" in options or options.get("method") == "robust":  # sums that are no integers
+        np.testing.assert_allclose(got.kernel.weights, expected.kernel.weights, rtol=0, atol=1e-9)
+        assert (got.verdict, got.count, got.boundary) == (expected.verdict, expected.count, expected.boundary)
+    else:
+        assert same_answers(expected, got)
+    assert options != {"curves": "auto"} or "gamma" in expected.reasons[0]
+
+
 def test_dask_learners(small_parts):
     """The same sums, with masks and in colour too."""
     da = pytest.importorskip("dask.array")

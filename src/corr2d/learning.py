@@ -65,7 +65,8 @@ def learn_kernel(
     ----------
     before, after : array_like, shape (..., H, W)
         The pictures. `after` has `before`'s shape, or that of its valid correlation, or is a crop. Leading axes are more
-        pictures of the same filter. NaN marks missing pixels.
+        pictures of the same filter. NaN marks missing pixels. Dask arrays are read some rows at a time; `mask`, `weights`,
+        ``curves="auto"`` and ``method="robust"`` take memory for every pixel.
     size : "auto", int or (int, int)
         Rows and columns of the kernel. "auto" takes the rectangle of least BIC up to `max_size`.
     bias : bool, default True

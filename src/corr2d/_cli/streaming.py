@@ -146,7 +146,7 @@ def _stream(
         say(f"{out}: nothing to resume, begun anew")
     start = time.perf_counter()
     with cluster(options.scheduler) as client:
-        go = (lambda *a, **k: run_oncluster(client, *a, **k)) if client else (lambda j, n, r, **k: run(j, n, workers, r, **k))
+        go = (lambda *a, **k: run_on_cluster(client, *a, **k)) if client else (lambda j, n, r, **k: run(j, n, workers, r, **k))
         try:
             if zero_gain and journal.head["scale"] is None:
                 counts = _pass(job, go, range(job.cut.count), "measuring", write=False)
