@@ -269,7 +269,7 @@ def moments(
                 part = _of_band(pair, frame, cut(pair, frame, *place), origins, threads, extra, weights)
                 total = part if total is None else replace(total, matrix=total.matrix + part.matrix)
             return total
-    for part in over(pair, frame, _of_band, origins, threads, extra, weights, samples=_TASK if pair.lazy else 1 << 62):
+    for part in over(pair, frame, _of_band, origins, threads, extra, weights, samples=_TASK):
         total = part if total is None else replace(total, matrix=total.matrix + part.matrix)
     return total
 
