@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="clusters need distributed")
 pytest.importorskip("zarr", reason="Zarr files need zarr")
 
 SETUP = """
-import json, logging, os, signal, sys, threading, time, warnings
+import contextlib, io, json, logging, os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import numpy as np, zarr, dask
 import dask.array as da
@@ -68,7 +68,27 @@ if __name__ == "__main__":
     status = cli.main(["apply", "in.zarr", "out.zarr", "-k", "@k.npy", "--dtype", "float32", *scheduler])
     expected = corr2d.corr2d(image, kernel, padding="same", boundary="reflect")
     seen["streamed"] = status, bool((zarr.open("out.zarr")[...] == expected).all())
-    seen["died"] = sum(event.get("action") == "remove-worker" for _, event in client.get_events("all"))
+    def deaths():
+        return sum(event.get("action") == "remove-worker" for _, event in client.get_events("all"))
+    seen["died"] = deaths()
+
+    from corr2d._learning import pairs
+    pairs._TASK, worked_out = 1 << 14, pairs._task
+    def slowly(*arguments):
+        time.sleep(0.2)
+        return worked_out(*arguments)
+    pairs._task = slowly
+    after = np.rint(corr2d.corr2d(image, np.ones((3, 3)) / 9, padding="same", boundary="reflect")).astype("uint8")
+    zarr.create_array("after.zarr", shape=image.shape, chunks=(100, 128), dtype="u1")[...] = after
+    np.save("in.npy", image), np.save("after.npy", after)
+    def learned(*files):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            status = cli.main(["learn", *files, "--max-size", "5", "--json"])
+        return status, printed.getvalue()
+    before_it = deaths()
+    threading.Thread(target=kill_one, args=(client, 0.5)).start()
+    on_cluster = learned("in.zarr", "after.zarr", *scheduler)
+    seen["learned"] = on_cluster[0], on_cluster == learned("in.npy", "after.npy"), deaths() > before_it
     seen["files"] = os.listdir()
 
     cluster.scale(0)
@@ -105,6 +125,11 @@ def test_a_killed_worker_costs_time_and_not_correctness(ran):
     assert seen["seconds"] > 0.8  # it was still at work
     assert seen["died"] >= 2
     assert not [name for name in seen["files"] if "partial" in name]
+
+
+def test_learning_on_a_cluster(ran):
+    """The answer in memory, to the last digit, although a worker died amid its sums."""
+    assert ran[0]["learned"] == [0, True, True]
 
 
 def test_a_corrupt_chunk_fails_on_a_cluster_too(ran):

@@ -22,7 +22,7 @@ from ._files import replacing
 from ._learning import curves as _curves
 from ._learning import fitting, gradient, pairs, varying
 from ._learning.certificate import Certificate
-from ._learning.moments import Moments, origin_for
+from ._learning.moments import Moments
 from ._learning.result import LearnedKernel
 from ._learning.verdict import VERDICTS
 
@@ -65,7 +65,8 @@ def learn_kernel(
     ----------
     before, after : array_like, shape (..., H, W)
         The pictures. `after` has `before`'s shape, or that of its valid correlation, or is a crop. Leading axes are more
-        pictures of the same filter. NaN marks missing pixels.
+        pictures of the same filter. NaN marks missing pixels. Dask arrays are read some rows at a time; `mask`, `weights`,
+        ``curves="auto"`` and ``method="robust"`` take memory for every pixel.
     size : "auto", int or (int, int)
         Rows and columns of the kernel. "auto" takes the rectangle of least BIC up to `max_size`.
     bias : bool, default True
@@ -217,9 +218,10 @@ class KernelLearner:
         seen = self._moments
         if seen is not None and (seen.channels, seen.outputs) != (pair.before.shape[1], pair.after.shape[1]):
             raise ShapeError(f"this pair has {pair.before.shape[1]} and {pair.after.shape[1]} channels, those before had {seen.channels} and {seen.outputs}")
-        origins = seen.origins if seen is not None else (origin_for(np.asarray(pair.before[0])), origin_for(np.asarray(pair.after[0])))
+        origins = seen.origins if seen is not None else pairs.origins_of(pair)
         threads = corr2d.get_threads() if self.threads is None else self.threads
-        part = pairs.moments(pair, pairs.Frame(self.max_size, corner), origins, threads)
+        # Where tiles meet there is no rim to keep off.
+        part = pairs.moments(pair, pairs.Frame(self.max_size, corner, guarded=False), origins, threads)
         self._moments = part if seen is None else seen + part
         self._same = pair.same
         self._whole = self._whole and pair.after.dtype.kind != "f"

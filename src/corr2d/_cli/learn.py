@@ -3,18 +3,22 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
+from numpy.typing import NDArray
 
 import corr2d
 
 from .. import images
 from .._errors import OptionError
 from .common import SIZE, Flag, print_json, say
+from .learn_large import ReadOptions, excerpts, planes
 
 __all__ = ["learn"]
+
+_EXCERPT = 1024  # pixels along a side of what is drawn of large pictures
 
 
 def learn(
@@ -33,6 +37,7 @@ def learn(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     plot: Path | None = None,
     json: Flag = False,
+    large: ReadOptions = ReadOptions(),  # noqa: B008 (frozen)
 ) -> None:
     """Find the kernel that turns one picture into another.
 
@@ -42,7 +47,7 @@ def learn(
     Parameters
     ----------
     before
-        PNG, JPEG, TIFF or NPY.
+        PNG, JPEG, TIFF, NPY or Zarr; Zarr, and TIFF and NPY files that are large, are read piece by piece.
     after
         The same picture, filtered: of equal size, or cropped.
     size
@@ -70,19 +75,18 @@ def learn(
     """
     if plot is not None:
         from .._learning import panel  # needs matplotlib, which only this does
-    first, second = images.read(before).pixels, images.read(after).pixels
-    if first.ndim != second.ndim:
-        raise OptionError(f"{before} and {after} differ in their channels, {first.shape} and {second.shape}; convert one of them")
-    usable = None
-    if mask is not None:
-        picture = images.read(mask).pixels
-        usable = picture > 0 if picture.ndim == 2 else (picture > 0).any(-1)
-        if channels == "depthwise" and second.ndim == 3:
-            usable = np.broadcast_to(usable, (second.shape[2], *usable.shape))
-    fit = corr2d.learn_kernel(
-        first, second, _size(size), bias=bias, constraints=constraint or (), channels=channels, curves=curves, method=method,
-        max_size=max_size, mask=usable, channel_axis=-1 if first.ndim == 3 else None, progress=_stages(),
-    )  # fmt: skip
+    told = _stages()
+    options: dict[str, Any] = {
+        "size": _size(size), "bias": bias, "constraints": constraint or (), "channels": channels, "curves": curves, "method": method,
+        "max_size": max_size, "progress": told,
+    }  # fmt: skip
+    refused = {"--curves auto": curves == "auto", "--method robust": method == "robust", "--mask": mask is not None}
+    with planes(before, after, large, mixing=channels == "full", told=told, refused=refused) as pair:
+        if pair is None:
+            first, second, fit = _at_once(before, after, mask, options)
+        else:
+            fit = corr2d.learn_kernel(*pair, **options)
+            first, second = excerpts(*pair, _EXCERPT)
     if json:
         print_json(fit.to_dict())
     else:
@@ -93,6 +97,19 @@ def learn(
     if plot is not None:
         panel.draw(plot, first, second, fit)
         say(f"panel saved to {plot}")
+
+
+def _at_once(before: Path, after: Path, mask: Path | None, options: dict[str, Any]) -> tuple[NDArray, NDArray, corr2d.LearnedKernel]:
+    first, second = images.read(before).pixels, images.read(after).pixels
+    if first.ndim != second.ndim:
+        raise OptionError(f"{before} and {after} differ in their channels, {first.shape} and {second.shape}; convert one of them")
+    usable = None
+    if mask is not None:
+        picture = images.read(mask).pixels
+        usable = picture > 0 if picture.ndim == 2 else (picture > 0).any(-1)
+        if options["channels"] == "depthwise" and second.ndim == 3:
+            usable = np.broadcast_to(usable, (second.shape[2], *usable.shape))
+    return first, second, corr2d.learn_kernel(first, second, mask=usable, channel_axis=-1 if first.ndim == 3 else None, **options)
 
 
 def _size(text: str) -> object:

@@ -27,7 +27,7 @@ from .._tiff_tiles import TiffSink, TiffSource
 from ..kernel import Kernel
 from .common import print_json, say
 
-__all__ = ["StreamOptions", "opened", "stream"]
+__all__ = ["StreamOptions", "cluster", "opened", "stream"]
 
 
 @Parameter(name="*")
@@ -145,7 +145,7 @@ def _stream(
     elif options.resume:
         say(f"{out}: nothing to resume, begun anew")
     start = time.perf_counter()
-    with _cluster(options.scheduler) as client:
+    with cluster(options.scheduler) as client:
         go = (lambda *a, **k: run_on_cluster(client, *a, **k)) if client else (lambda j, n, r, **k: run(j, n, workers, r, **k))
         try:
             if zero_gain and journal.head["scale"] is None:
@@ -291,7 +291,7 @@ def _with(frozen: Any, **changes: Any) -> Any:
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[Any]:
+def cluster(address: str | None) -> Iterator[Any]:
     """A client of the scheduler, or None."""
     if address is None:
         yield None

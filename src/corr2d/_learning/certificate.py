@@ -6,8 +6,9 @@ bars of one photograph are small enough to read n and d off, and replaying them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 import corr2d
 
-from .pairs import Frame, Pair, bands
+from .lazy import parts, taken
+from .pairs import Frame, Pair, cut, over, places
 
 __all__ = ["RULES", "Certificate", "border_rule", "certify"]
 
@@ -76,10 +78,10 @@ def certify(
     for divisor, numerators in _candidates(kernel, stderr):
         for rounding, offset in _endings(roundings, bias, bias_error, divisor):
             replay = _Replay(numerators, divisor, offset, rounding, limits)
-            wrong, seen = _compare(replay, sample)
+            wrong, seen = _added(_compare(pair, frame, part, replay) for part in sample)
             if wrong > _FEW * seen + 1:
                 continue
-            wrong, seen = _compare(replay, bands(pair, frame))
+            wrong, seen = _added(over(pair, frame, _compare, replay))
             if seen and wrong <= _FEW * seen and (best is None or wrong < best[0]):
                 best = (wrong, seen, replay)
             if best and best[0] == 0:
@@ -90,7 +92,7 @@ def certify(
     if best is None:
         return None
     wrong, seen, replay = best
-    most = float(np.abs(np.asarray(pair.after[0], dtype=float)).max()) if replay.rounding == "none" else 0.0
+    most = max(float(np.abs(y.astype(float)).max()) for y in parts(pair.after, 0)) if replay.rounding == "none" else 0.0
     boundary, rim = border_rule(pair, frame, lambda x: replay(x[None])[0], _precision(pair.after.dtype) * most if most else None)
     if rim:
         wrong, seen = wrong + rim[0], seen + rim[1]
@@ -159,15 +161,17 @@ def _divide(sums: NDArray, d: int, rounding: str) -> NDArray:
     return down + ((rest > d) | ((rest == d) & (down % 2 != 0)))
 
 
-def _compare(replay: Callable[[NDArray], NDArray], parts: Any) -> tuple[int, int]:
-    wrong = seen = 0
-    for part in parts:
-        differs = _differs(replay(part.x)[0], part.y[0], replay)
-        if part.used is not None:
-            differs = differs[part.used]
-        wrong += int(np.count_nonzero(differs))
-        seen += differs.size
-    return wrong, seen
+def _compare(_pair: Pair, _frame: Frame, part: Any, replay: Callable[[NDArray], NDArray]) -> tuple[int, int]:
+    """How many pixels differ, of how many."""
+    differs = _differs(replay(part.x)[0], part.y[0], replay)
+    if part.used is not None:
+        differs = differs[part.used]
+    return int(np.count_nonzero(differs)), differs.size
+
+
+def _added(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    wrong, seen = np.sum([(0, 0), *counts], axis=0)
+    return int(wrong), int(seen)
 
 
 def _differs(made: NDArray, found: NDArray, replay: Any) -> NDArray:
@@ -183,12 +187,8 @@ def _precision(dtype: np.dtype) -> float:
 
 
 def _sample(pair: Pair, frame: Frame) -> list:
-    parts, seen = [], 0
-    for part in bands(pair, frame, 8192):
-        parts.append(part)
-        seen += part.y[0].size
-    step = max(1, seen // _FIRST_LOOK)
-    return parts[::step]
+    step = max(1, len(pair.after) * pair.count(frame) // _FIRST_LOOK)
+    return [cut(pair, frame, *place) for place in islice(places(pair, frame, 8192), 0, None, step)]
 
 
 def border_rule(pair: Pair, frame: Frame, filtered: Callable[[NDArray], NDArray], rms: float | None = None) -> tuple[str | None, tuple[int, int] | None]:
@@ -199,8 +199,8 @@ def border_rule(pair: Pair, frame: Frame, filtered: Callable[[NDArray], NDArray]
     if not pair.same:
         return "valid", None
     rows, columns = pair.outputs(frame)
-    x, y = np.asarray(pair.before[0, 0]), np.asarray(pair.after[0, 0])
-    h, w = y.shape
+    x, y = pair.before, pair.after
+    h, w = y.shape[-2:]
     # Four strips of outputs: above, below, left, right.
     strips = [(slice(0, rows.start), slice(0, w)), (slice(rows.stop, h), slice(0, w)),
               (slice(rows.start, rows.stop), slice(0, columns.start)), (slice(rows.start, rows.stop), slice(columns.stop, w))]  # fmt: skip
@@ -209,7 +209,7 @@ def border_rule(pair: Pair, frame: Frame, filtered: Callable[[NDArray], NDArray]
         return None, None
     fits = []
     for rule in RULES:
-        e = [(x[s] if rule == "copy" else filtered(_beyond(x, *s, frame, rule))).astype(float) - y[s] for s in strips]
+        e = [(np.asarray(x[0, 0, *s]) if rule == "copy" else filtered(_beyond(x, *s, frame, rule))).astype(float) - y[0, 0, *s] for s in strips]
         e = np.concatenate([part.ravel() for part in e])
         e = e[np.isfinite(e)]
         fits.append((np.count_nonzero(e) if rms is None else float(np.sqrt((e * e).mean())) if e.size else np.inf, rule, e.size))
@@ -221,10 +221,10 @@ def border_rule(pair: Pair, frame: Frame, filtered: Callable[[NDArray], NDArray]
     return (rule, (int(lost), seen)) if lost <= 0.01 * seen else (None, None)
 
 
-def _beyond(x: NDArray, rows: slice, columns: slice, frame: Frame, rule: str) -> NDArray:
+def _beyond(x: Any, rows: slice, columns: slice, frame: Frame, rule: str) -> NDArray:
     """What the windows of these outputs see, pixels beyond the border made up by the rule."""
     index = []
-    for span, corner, taps, n in zip((rows, columns), frame.corner, frame.size, x.shape, strict=True):
+    for span, corner, taps, n in zip((rows, columns), frame.corner, frame.size, x.shape[-2:], strict=True):
         first, last = span.start + corner, span.stop + corner + taps - 1
         pad = max(0, -first, last - n)
         if rule == "constant":
@@ -232,7 +232,7 @@ def _beyond(x: NDArray, rows: slice, columns: slice, frame: Frame, rule: str) ->
         else:
             line = np.pad(np.arange(n), pad, mode=rule)
         index.append(line[first + pad : last + pad])
-    seen = x[np.ix_(*index)]
+    seen = taken(0, x, *(line % n for line, n in zip(index, x.shape[-2:], strict=True)))
     if rule == "constant":
         seen[index[0] < 0] = 0
         seen[:, index[1] < 0] = 0

@@ -121,10 +121,10 @@ def _crop(pair: Pair, side: int = 512) -> Pair:
     """A part of the first plane, for trying out."""
     h, w = (max(0, n - side) // 2 for n in pair.after.shape[-2:])
     my, mx = pair.margin
-    out = (slice(0, 1), slice(None), slice(h, h + side), slice(w, w + side))
-    seen = (slice(0, 1), slice(None), slice(h, h + side + my), slice(w, w + side + mx))
+    x = pair.before[0, :, h : h + side + my, w : w + side + mx][None]
+    y = pair.after[0, :, h : h + side, w : w + side][None]
     part = (slice(0, 1), slice(h, h + side), slice(w, w + side))
-    return Pair(np.asarray(pair.before[seen]), np.asarray(pair.after[out]), None if pair.mask is None else pair.mask[part],
+    return Pair(x, y, None if pair.mask is None else pair.mask[part],
                 None if pair.weights is None else pair.weights[part], pair.mixing)  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from ..kernel import Kernel
 from . import support
 from .certificate import border_rule, certify
 from .evidence import Evidence, gather
-from .levels import clipped, level_unit
-from .moments import Moments, origin_for
+from .levels import clipped, level_unit, precision_of
+from .moments import Moments
 from .naming import name_of
-from .pairs import Frame, Pair, bands, moments
+from .pairs import Frame, Pair, bands, moments, origins_of
 from .placing import displacement, first_frame
 from .residual import Residuals, measure, predicted
 from .result import LearnedKernel
@@ -50,7 +50,7 @@ class Request:
 def fit(pair: Pair, request: Request) -> LearnedKernel:
     """Do all of it."""
     notes: list[str] = []
-    origins = origin_for(np.asarray(pair.before[0])), origin_for(np.asarray(pair.after[0]))
+    origins = origins_of(pair)
     request.told("sums over the pictures")
     frame = first_frame(pair, request.size, request.max_size)
     searched = _sought(pair, frame, request)
@@ -122,7 +122,7 @@ def _supported(pair, frame, total, request, searched, notes) -> Frame:
     top = left = 0
     size = frame.size
     anchor = tuple(-n for n in frame.corner)
-    resolution = _precision(total, pair) ** 2
+    resolution = precision_of(total, pair) ** 2
     while True:
         inner = None if not _contains(anchor, top, left, size) else (anchor[0] - top, anchor[1] - left)
         rect = support.choose(normal(total.crop(top, left, size), request.bias), inner, resolution)
@@ -201,19 +201,6 @@ def _refined(pair, frame, system, solution, origins, request, extra, factors) ->
     return residuals, solution
 
 
-def _precision(total: Moments, pair: Pair, k: NDArray | None = None) -> float:
-    """What float samples of `after` may be off by arithmetic alone; 0 where they are integers."""
-    if pair.after.dtype.kind != "f":
-        return 0.0
-    n = max(total.count, 1e-300)
-    diagonal = np.diag(total.matrix)
-    if k is None:
-        size = np.sqrt(float(diagonal[1 + total.taps :].max()) / n) + abs(total.origins[1])
-    else:
-        size = (np.sqrt(float(diagonal[1 : 1 + total.taps].max(initial=0)) / n) + abs(total.origins[0])) * float(np.abs(k).sum(0).max(initial=0))
-    return (2.0**-10 if pair.after.dtype.itemsize == 2 else 2.0**-22) * size
-
-
 def _concluded(pair, frame, system, solution, residuals, request, extra, beyond, notes) -> LearnedKernel:
     total, k = system.moments, solution.k
     weights, bias = _kernel(total, k), system.offsets(k)
@@ -221,7 +208,7 @@ def _concluded(pair, frame, system, solution, residuals, request, extra, beyond,
     variance = float(residuals.squares.sum()) / (degrees * total.outputs)
     evidence = Evidence()
     unit = level_unit(pair)
-    precision = _precision(total, pair, k)
+    precision = precision_of(total, pair, k)
     quiet = residuals.rms <= precision or (unit and residuals.rms <= 1.08 * unit / np.sqrt(12) and residuals.worst <= 0.75 * unit)
     if not quiet and not solution.deficiency:
         request.told("testing whether residuals are noise")

@@ -9,8 +9,7 @@ import numpy as np
 
 from .._errors import OptionError
 from .fitting import Request, fit
-from .moments import origin_for
-from .pairs import Pair, moments
+from .pairs import Pair, moments, origins_of
 from .placing import first_frame
 from .result import LearnedKernel
 from .solve import normal
@@ -30,7 +29,7 @@ def descend(pair: Pair, request: Request, steps: int, lr: float | None) -> Learn
     exact = fit(pair, request)
     size = exact.kernel.shape[-2:]
     frame = replace(first_frame(pair, size, request.max_size), size=size, corner=exact.corner)
-    origins = origin_for(np.asarray(pair.before[0])), origin_for(np.asarray(pair.after[0]))
+    origins = origins_of(pair)
     total = moments(pair, frame, origins, request.threads).around((0.0, 0.0))
     m, p = total.matrix, total.taps
     # With a bias, a 1 is one more pixel of each window.

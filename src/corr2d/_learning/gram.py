@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from .lagsums import lags
 
-__all__ = ["patch_gram", "patch_sums"]
+__all__ = ["both_ways", "patch_gram", "patch_sums"]
 
 
-def patch_gram(x: NDArray, size: tuple[int, int], origin: float, threads: int) -> NDArray[np.float64]:
-    """Of x (C, H, W) less its origin: (C kh kw, C kh kw)."""
+def patch_gram(x: NDArray, size: tuple[int, int], origin: float, threads: int, wide: NDArray | None = None) -> NDArray[np.float64]:
+    """Of x (C, H, W) less its origin: (C kh kw, C kh kw); `wide`, of one channel, see `both_ways`."""
     channels, (kh, kw) = len(x), size
     gram = np.empty((channels, kh, kw, channels, kh, kw))
     for m in range(channels):
         for n in range(m, channels):
-            there = _half(x[m], x[n], size, origin, threads, m == n)
+            there = _half(x[m], x[n], size, origin, threads, m == n, wide)
             back = there if m == n else _half(x[n], x[m], size, origin, threads, False)
             block = _walk_down(there, back, x[m], x[n], size, origin)
             gram[m, :, :, n] = block
@@ -50,11 +50,12 @@ def patch_sums(x: NDArray, size: tuple[int, int], origin: float, threads: int) -
     return sums.ravel()
 
 
-def _half(first, second, size, origin, threads, same) -> NDArray[np.float64]:
+def _half(first, second, size, origin, threads, same, wide=None) -> NDArray[np.float64]:
     """``G[(0, b), (c, d)]``: pairs whose first tap is in the first row, as [b, c, d]."""
     (kh, kw), (h, w) = size, _valid(first[None], size)
     half = np.zeros((kw, kh, kw))
-    half[0] = lags(first[:h, :w], second, (origin, origin), threads)
+    right, left = both_ways(first, size, origin, wide) if wide is not None else (lags(first[:h, :w], second, (origin, origin), threads), None)
+    half[0] = right
     if kw == 1:
         return half
     # What the walk right changes: products of the columns that it leaves and enters.
@@ -67,13 +68,34 @@ def _half(first, second, size, origin, threads, same) -> NDArray[np.float64]:
     # Second taps further left than the first: from the last column, walking left.
     if kh > 1 or not same:
         skip = 1 if same else 0
-        half[kw - 1, skip:, : kw - 1] = lags(first[:h, kw - 1 :], second[skip:, :-1], (origin, origin), threads)
+        half[kw - 1, skip:, : kw - 1] = lags(first[:h, kw - 1 :], second[skip:, :-1], (origin, origin), threads) if left is None else left[skip:]
     for j in range(kw - 1, 0, -1):
         half[j - 1, :, : j - 1] = half[j, :, 1:j] - change[j - 1, :, : j - 1]
     if same:  # in the first row, pairs turn round
         for j in range(1, kw):
             half[j, 0, :j] = half[:j, 0, j]
     return half
+
+
+def both_ways(x, size, origin, wide) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``G[(0, 0), (c, d)]``, and ``G[(0, kw - 1), (c, d)]`` of d < kw - 1, from lags that reach left and right.
+
+    `wide` are those of the columns that both have, ``x[:h, kw - 1 : w]``, in x; of the few columns that only one of them has,
+    the products are added. Transforms cost the same however many lags are wanted.
+    """
+    (kh, kw), (h, w) = size, _valid(x[None], size)
+    right, left = wide[:, kw - 1 :].copy(), wide[:, : kw - 1].copy()
+    first, last = _less(x[:h, : kw - 1], origin), _less(x[:h, w:], origin)
+    near, far = _less(x[:, : 2 * kw - 2], origin), _less(x[:, w - kw + 1 :], origin)
+    for c in range(kh):
+        # Column j of the first with column j + d of the second, all j together.
+        right[c] += _diagonals(first.T @ near[c : c + h], kw)
+        left[c] += _diagonals(last.T @ far[c : c + h], kw - 1)
+    return right, left
+
+
+def _diagonals(products: NDArray, count: int) -> NDArray[np.float64]:
+    return np.array([np.trace(products, d) for d in range(count)])
 
 
 def _walk_down(there, back, first, second, size, origin) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,12 @@ from numpy.typing import NDArray
 
 from .._errors import OptionError
 from .moments import Moments
-from .pairs import Frame, Pair, bands, moments
+from .lazy import parts
+from .pairs import Frame, Pair, cut, moments, over
 from .residual import predicted
 from .solve import normal, solve
 
-__all__ = ["clipped", "level_unit"]
+__all__ = ["clipped", "level_unit", "precision_of"]
 
 _ENOUGH = 16  # pixels at a level that make it worth a look
 _SHARE = 5e-4
@@ -33,6 +36,19 @@ def level_unit(pair: Pair) -> float:
     return 0.0
 
 
+def precision_of(total: Moments, pair: Pair, k: NDArray | None = None) -> float:
+    """What float samples of `after` may be off by arithmetic alone; 0 where they are integers."""
+    if pair.after.dtype.kind != "f":
+        return 0.0
+    n = max(total.count, 1e-300)
+    diagonal = np.diag(total.matrix)
+    if k is None:
+        size = np.sqrt(float(diagonal[1 + total.taps :].max()) / n) + abs(total.origins[1])
+    else:
+        size = (np.sqrt(float(diagonal[1 : 1 + total.taps].max(initial=0)) / n) + abs(total.origins[0])) * float(np.abs(k).sum(0).max(initial=0))
+    return (2.0**-10 if pair.after.dtype.itemsize == 2 else 2.0**-22) * size
+
+
 def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, float], request: Any) -> tuple[NDArray | None, int]:
     """Which outputs to leave out because they are *predicted* beyond the levels where `after` stops; and how many there are.
 
@@ -50,11 +66,13 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
     n = max(total.count, 1)
     unit = level_unit(pair)
     noise = np.sqrt(float(solution.rss.sum()) / n / total.outputs)
+    # Flat parts of a picture are predicted to lie on the level itself, give or take arithmetic.
+    floor = max(unit, precision_of(total, pair, solution.k))
     if noise <= max(0.31 * unit, 1e-6 * np.sqrt(float(system.energy.sum()) / n)):
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
-        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, unit), request.threads)[1] < _ENOUGH:
+        if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, floor), request.threads)[1] < _ENOUGH:
             return None, 0  # nothing is predicted beyond, and hardly anything is left to explain
-    inside = _inside(pair, low, high)
+    inside = _inside(replace(pair, spread=None), low, high)
     best = None
     for _ in range(5):
         part = moments(pair, frame, origins, request.threads, inside, enough=True)
@@ -66,7 +84,7 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
             break
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
         bias = system.offsets(solution.k)
-        margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), unit)
+        margin = max(np.sqrt(float(solution.rss.sum()) / part.count / total.outputs), floor)
         last, best = best, _by_prediction(pair, frame, k, bias, low, high, margin, request.threads)
         inside = best[0]
         if last is not None and last[1] == best[1]:
@@ -85,8 +103,7 @@ def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
         if clip != "auto":
             raise OptionError(f'clip={clip!r} is not understood; use "auto", None or (low, high)')
         low, high = np.inf, -np.inf
-        for y in pair.after:
-            y = np.asarray(y)
+        for y in (part for plane in range(len(pair.after)) for part in parts(pair.after, plane)):
             y = y[np.isfinite(y)] if y.dtype.kind == "f" and not np.isfinite(y.min() + y.max()) else y
             if y.size:
                 low, high = min(low, float(y.min())), max(high, float(y.max()))
@@ -102,27 +119,60 @@ def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
 
 def _share_at(pair: Pair, low: float, high: float) -> bool:
     """Whether so many pixels lie exactly on a level that they may have been cut off there."""
-    y = np.asarray(pair.after[0])
-    return any(np.count_nonzero(y == level) >= max(_ENOUGH, _SHARE * y.size) for level in (low, high))
+    there = sum(np.array([np.count_nonzero(y == level) for level in (low, high)]) for y in parts(pair.after, 0))
+    return bool((there >= max(_ENOUGH, _SHARE * math.prod(pair.after.shape[1:]))).any())
 
 
-def _inside(pair: Pair, low: float, high: float) -> NDArray:
-    y = np.asarray(pair.after)
-    return ((y > low) & (y < high)).all(1)
+def _inside(pair: Pair, low: float, high: float) -> Any:
+    if pair.lazy:
+        return _Between(pair, low, high)
+    return ((pair.after > low) & (pair.after < high)).all(1)
 
 
-def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[NDArray, int, int]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Between:
+    """Which outputs lie between the levels, worked out where they are asked for: as observed, or as predicted by a kernel."""
+
+    pair: Pair
+    low: float
+    high: float
+    frame: Frame | None = None
+    k: NDArray | None = None
+    bias: NDArray | None = None
+    threads: int = 1
+
+    def __getitem__(self, index: tuple[int, slice, slice]) -> NDArray:
+        plane, rows, columns = index
+        if self.frame is None:
+            return self._within(self.pair.after[plane, :, rows, columns])
+        # Of a smaller window there are more outputs than were predicted.
+        known = [slice(min(max(s.start, k.start), s.stop), max(s.start, min(s.stop, k.stop))) for s, k in zip((rows, columns), self.pair.outputs(self.frame), strict=True)]
+        out = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
+        if all(k.stop > k.start for k in known):
+            there = tuple(slice(k.start - s.start, k.stop - s.start) for k, s in zip(known, (rows, columns), strict=True))
+            out[there] = self._within(predicted(cut(self.pair, self.frame, plane, *known).x, self.k, self.bias, self.threads))
+        return out
+
+    def _within(self, values: NDArray) -> NDArray:
+        return ((values > self.low) & (values < self.high)).all(0)
+
+
+def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[Any, int, int]:
     """Outputs predicted inside the levels by a margin, how many are predicted beyond, and how many of those are on a level."""
-    inside = np.zeros((len(pair.after), *pair.after.shape[-2:]), bool)
-    beyond = there = 0
-    for band in bands(pair, frame):
-        p = predicted(band.x, k, bias, threads)
-        good = ((p > low + margin) & (p < high - margin)).all(0)
-        below, above = p < low - margin, p > high + margin
-        out, hit = (below | above).any(0), ((below & (band.y <= low)) | (above & (band.y >= high))).any(0)
-        if band.used is not None:
-            out, hit = out & band.used, hit & band.used
-        inside[band.plane, band.rows, band.columns] = good
-        beyond += int(np.count_nonzero(out))
-        there += int(np.count_nonzero(hit))
-    return inside, beyond, there
+    inside: Any = _Between(replace(pair, spread=None), low + margin, high - margin, frame, k, bias, threads)
+    kept = None if pair.lazy else np.zeros((len(pair.after), *pair.after.shape[-2:]), bool)
+    counts = np.zeros(2, int)
+    for found in over(pair, frame, _judged, k, bias, low, high, margin, threads, kept):
+        counts += found
+    return inside if kept is None else kept, int(counts[0]), int(counts[1])
+
+
+def _judged(_pair, _frame, band, k, bias, low, high, margin, threads, kept) -> tuple[int, int]:
+    p = predicted(band.x, k, bias, threads)
+    below, above = p < low - margin, p > high + margin
+    out, hit = (below | above).any(0), ((below & (band.y <= low)) | (above & (band.y >= high))).any(0)
+    if band.used is not None:
+        out, hit = out & band.used, hit & band.used
+    if kept is not None:
+        kept[band.plane, band.rows, band.columns] = ((p > low + margin) & (p < high - margin)).all(0)
+    return int(np.count_nonzero(out)), int(np.count_nonzero(hit))

@@ -7,8 +7,9 @@ Only outputs whose window lies inside are used, so no border rule enters.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 import corr2d
 
 from .._errors import DTypeError, OptionError, ShapeError
-from .moments import Moments, of_pair
+from .lazy import LazyPlanes, is_dask, of_dask, sample
+from .moments import Moments, of_pair, origin_for
 
-__all__ = ["Band", "Frame", "Pair", "bands", "check", "moments", "read_size", "usable"]
+__all__ = ["Band", "Frame", "Pair", "bands", "check", "moments", "origins_of", "over", "places", "read_size", "usable"]
 
 _BAND = 1 << 20  # output samples that are looked at at a time
+_TASK = 1 << 24  # and that are worth a task on a cluster
 _WORK = 3e9  # multiplications that a rough look may cost
 
 
@@ -31,21 +34,30 @@ class Frame:
 
     size: tuple[int, int]
     corner: tuple[int, int]
+    guarded: bool = True  # keep off a rim that may be special; tiles of a picture have none
 
     def inside(self, top: int, left: int, size: tuple[int, int]) -> Frame:
         """A smaller window, so far from the top and the left of this one."""
-        return Frame(size, (self.corner[0] + top, self.corner[1] + left))
+        return replace(self, size=size, corner=(self.corner[0] + top, self.corner[1] + left))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """before (N, C, H, W), after (N, D, H', W'); mask and weights (N, H', W') or None."""
+    """before (N, C, H, W), after (N, D, H', W'), arrays or `LazyPlanes`; mask and weights (N, H', W') or None.
+
+    `spread(function, tasks)` gives the results of tasks, tuples of arguments, in their order, from other machines.
+    """
 
     before: Any
     after: Any
     mask: Any
     weights: Any
     mixing: bool
+    spread: Callable[..., Iterator[Any]] | None = None
+
+    @property
+    def lazy(self) -> bool:
+        return not (isinstance(self.before, np.ndarray) and isinstance(self.after, np.ndarray))
 
     @property
     def same(self) -> bool:
@@ -64,7 +76,7 @@ class Pair:
         """
         (oy, ox), (kh, kw) = frame.corner, frame.size
         reach = max(-oy, -ox, kh - 1 + oy, kw - 1 + ox)
-        guard = reach if self.same and 8 * reach < min(self.after.shape[-2:]) else 0
+        guard = reach if frame.guarded and self.same and 8 * reach < min(self.after.shape[-2:]) else 0
         spans = []
         for corner, taps, size, out in zip(frame.corner, frame.size, self.before.shape[-2:], self.after.shape[-2:], strict=True):
             first, last = max(guard, -corner), min(out - guard, size - taps - corner + 1)
@@ -119,7 +131,13 @@ def check(before: Any, after: Any, channels: str, mask: Any, weights: Any, chann
     if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise OptionError("weights are 1/variance of each pixel of after: finite and at least 0")
     one = (n, 1) if not mixing else (n,)
-    return Pair(x.reshape(*one, *x.shape[lead:]), y.reshape(*one, *y.shape[lead:]), mask, weights, mixing)
+    return Pair(*(_stacked(image, (*one, *image.shape[lead:])) for image in (x, y)), mask, weights, mixing, getattr(x, "spread", None))
+
+
+def _stacked(image: Any, shape: tuple[int, ...]) -> Any:
+    if isinstance(image, LazyPlanes):
+        return image
+    return of_dask(image.reshape(shape)) if is_dask(image) else image.reshape(shape)
 
 
 def _of_after(value, name, planes, shape, mixing):
@@ -140,14 +158,16 @@ def _pixels(image: Any, name: str, channel_axis: int | None) -> Any:
         image = image.pixels
     if hasattr(image, "detach"):  # torch
         image = image.detach().cpu().numpy()
-    lazy = hasattr(image, "compute") and hasattr(image, "chunks")
-    if not lazy:
+    lazy = is_dask(image)
+    if not lazy and not isinstance(image, LazyPlanes):
         try:
             image = np.asarray(image)
         except (TypeError, ValueError) as error:
             raise DTypeError(f"{name} of type {type(image).__name__} cannot be read as an array: {error}") from None
     if image.dtype.kind not in "biuf":
         raise DTypeError(f"{name} has dtype {image.dtype}; kernels are learned from real numbers, e.g. {name}.real or {name}.astype(float)")
+    if isinstance(image, LazyPlanes):  # which has its axes in order
+        return image
     if image.dtype.itemsize > 8:
         image = image.astype(np.float64)
     if channel_axis is not None:
@@ -193,14 +213,37 @@ def usable(pair: Pair, frame: Frame, plane: int, rows: slice, columns: slice, x:
     return used
 
 
-def bands(pair: Pair, frame: Frame, samples: int = _BAND) -> Iterator[Band]:
+def bands(pair: Pair, frame: Frame, samples: int | None = None) -> Iterator[Band]:
     """All outputs, some rows at a time."""
+    for place in places(pair, frame, samples or _BAND):
+        yield cut(pair, frame, *place)
+
+
+def places(pair: Pair, frame: Frame, samples: int) -> Iterator[tuple[int, slice, slice]]:
+    """Plane, rows and columns of all bands."""
     rows, columns = pair.outputs(frame)
-    width = max(1, columns.stop - columns.start)
-    step = max(1, samples // width)
+    step = max(1, samples // max(1, columns.stop - columns.start))
     for plane in range(len(pair.after)):
         for top in range(rows.start, rows.stop, step):
-            yield cut(pair, frame, plane, slice(top, min(top + step, rows.stop)), columns)
+            yield plane, slice(top, min(top + step, rows.stop)), columns
+
+
+def over(pair: Pair, frame: Frame, function: Callable[..., Any], *arguments: Any, samples: int | None = None) -> Iterator[Any]:
+    """``function(pair, frame, band, *arguments)`` of all bands, in their order, whoever works them out."""
+    samples = samples or _BAND
+    if pair.spread is None:
+        for band in bands(pair, frame, samples):
+            yield function(pair, frame, band, *arguments)
+        return
+    here, group = replace(pair, spread=None), max(1, _TASK // samples)
+    todo = places(pair, frame, samples)
+    tasks = ((here, frame, some, function, arguments) for some in iter(lambda: list(islice(todo, group)), []))
+    for results in pair.spread(_task, tasks):
+        yield from results
+
+
+def _task(pair: Pair, frame: Frame, some: list[tuple[int, slice, slice]], function: Any, arguments: Any) -> list[Any]:
+    return [function(pair, frame, cut(pair, frame, *place), *arguments) for place in some]
 
 
 def cut(pair: Pair, frame: Frame, plane: int, rows: slice, columns: slice) -> Band:
@@ -222,16 +265,18 @@ def moments(
     if enough and (extra is not None or weights is not None or pair.weights is not None or pair.mask is not None):
         work = len(pair.after) * pair.count(frame) * (pair.before.shape[1] * frame.size[0] * frame.size[1]) ** 2
         if (every := int(work / _WORK)) > 1:
-            for i, band in enumerate(bands(pair, frame, 8 * max(1, pair.after.shape[-1]))):
-                if i % every == 0:
-                    part = _of_band(pair, frame, band, origins, threads, extra, weights)
-                    total = part if total is None else replace(total, matrix=total.matrix + part.matrix)
+            for place in islice(places(pair, frame, 8 * max(1, pair.after.shape[-1])), 0, None, every):
+                part = _of_band(pair, frame, cut(pair, frame, *place), origins, threads, extra, weights)
+                total = part if total is None else replace(total, matrix=total.matrix + part.matrix)
             return total
-    whole = isinstance(pair.before, np.ndarray) and isinstance(pair.after, np.ndarray)
-    for band in bands(pair, frame, 1 << 62 if whole else 1 << 24):
-        part = _of_band(pair, frame, band, origins, threads, extra, weights)
+    for part in over(pair, frame, _of_band, origins, threads, extra, weights, samples=_TASK):
         total = part if total is None else replace(total, matrix=total.matrix + part.matrix)
     return total
+
+
+def origins_of(pair: Pair) -> tuple[float, float]:
+    """What samples of both pictures are best taken around."""
+    return origin_for(sample(pair.before)), origin_for(sample(pair.after))
 
 
 def _of_band(pair: Pair, frame: Frame, band: Band, origins: tuple[float, float], threads: int, extra: Any, weights: Any) -> Moments:

@@ -45,11 +45,15 @@ def displacement(pair: Pair) -> tuple[int, int]:
     cross-correlation (Kuglin & Hines, *Proc. IEEE Conf. Cybernetics and Society*, 1975)."""
     from scipy import fft
 
-    x, y = (np.asarray(image[0]).astype(float).mean(0) for image in (pair.before, pair.after))
     margin = pair.margin
-    if pair.same:  # the middle is enough
-        cuts = tuple(slice(max(0, n - _CROP) // 2, max(0, n - _CROP) // 2 + min(n, _CROP)) for n in x.shape)
-        x, y = x[cuts], y[cuts]
+    shapes = pair.before.shape[-2:], pair.after.shape[-2:]
+    most = tuple(max(_CROP, 8 * n) for n in margin)
+    # The middle is enough, where it is large beside the margin.
+    if pair.same or all(n > m for n, m in zip(shapes[1], most, strict=True)):
+        cuts = tuple(slice(max(0, n - m) // 2, max(0, n - m) // 2 + min(n, m)) for n, m in zip(shapes[1], most, strict=True))
+    else:
+        cuts = slice(None), slice(None)
+    x, y = (np.asarray(image[(0, slice(None), *cuts)]).astype(float).mean(0) for image in (pair.before, pair.after))
     x, y = (np.where(np.isfinite(v), v, np.nanmean(np.where(np.isfinite(v), v, np.nan)) if np.isfinite(v).any() else 0.0) for v in (x, y))
     x, y = ((v - v.mean()) * np.hanning(v.shape[0] + 2)[1:-1, None] * np.hanning(v.shape[1] + 2)[1:-1] for v in (x, y))
     n = tuple(fft.next_fast_len(k, real=True) for k in x.shape)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import corr2d
 
 from .lagsums import lags
-from .pairs import Frame, Pair, bands
+from .pairs import Frame, Pair, over
 
 __all__ = ["Residuals", "measure", "predicted"]
 
@@ -59,34 +59,36 @@ def measure(
     squares, total, energy = np.zeros(outputs), np.zeros(outputs), np.zeros(outputs)
     against = np.zeros((1 + taps, outputs)) if slope else None
     factors = pair.weights if factors is None else factors
-    for band in bands(pair, frame):
-        y = band.y.astype(float)
-        e = y - predicted(band.x, weights, bias, threads)
-        y -= origins[1]
-        used = band.used
-        if extra is not None:
-            more = extra[band.plane, band.rows, band.columns]
-            used = more if used is None else used & more
-        if used is not None:
-            e, y = np.where(used, e, 0.0), np.where(used, y, 0.0)
-        if e.size:
-            worst = max(worst, float(np.abs(e).max()))
-        seen_here = e[0].size if used is None else int(np.count_nonzero(used))
-        pixels += seen_here
-        if factors is None:
-            count += seen_here
-            weighted, seen = e, y
-        else:
-            w = np.asarray(factors[band.plane, band.rows, band.columns], dtype=float)
-            w = w if used is None else np.where(used, w, 0.0)
-            count += float(w.sum())
-            weighted, seen = e * w, y * w
-        squares += np.einsum("dhw,dhw->d", weighted, e)
-        total += seen.sum((1, 2))
-        energy += np.einsum("dhw,dhw->d", seen, y)
+    for part in over(pair, frame, _of_band, weights, bias, origins, threads, extra, factors, slope):
+        count, pixels, worst = count + part.count, pixels + part.pixels, max(worst, part.worst)
+        squares += part.squares
+        total += part.total
+        energy += part.energy
         if against is not None:
-            x = band.x if band.used is None else np.where(np.isfinite(band.x), band.x, origins[0])
-            against[0] += weighted.sum((1, 2))
-            for d in range(outputs):
-                against[1:, d] += np.concatenate([lags(weighted[d], c, (0.0, origins[0]), threads).ravel() for c in x])
+            against += part.slope
     return Residuals(count, pixels, squares, worst, total, energy, against)
+
+
+def _of_band(_pair, _frame, band, weights, bias, origins, threads, extra, factors, slope) -> Residuals:
+    y = band.y.astype(float)
+    e = y - predicted(band.x, weights, bias, threads)
+    y -= origins[1]
+    used = band.used
+    if extra is not None:
+        more = extra[band.plane, band.rows, band.columns]
+        used = more if used is None else used & more
+    if used is not None:
+        e, y = np.where(used, e, 0.0), np.where(used, y, 0.0)
+    worst = float(np.abs(e).max()) if e.size else 0.0
+    pixels = e[0].size if used is None else int(np.count_nonzero(used))
+    count, weighted, seen, against = float(pixels), e, y, None
+    if factors is not None:
+        w = np.asarray(factors[band.plane, band.rows, band.columns], dtype=float)
+        w = w if used is None else np.where(used, w, 0.0)
+        count, weighted, seen = float(w.sum()), e * w, y * w
+    if slope:
+        x = band.x if band.used is None else np.where(np.isfinite(band.x), band.x, origins[0])
+        taps = [np.concatenate([lags(one, c, (0.0, origins[0]), threads).ravel() for c in x]) for one in weighted]
+        against = np.concatenate([weighted.sum((1, 2))[None], np.stack(taps, 1)])
+    squares, energy = np.einsum("dhw,dhw->d", weighted, e), np.einsum("dhw,dhw->d", seen, y)
+    return Residuals(count, pixels, squares, worst, seen.sum((1, 2)), energy, against)

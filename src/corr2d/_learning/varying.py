@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 import corr2d
 
 from .._errors import OptionError
-from .moments import of_rows, origin_for
-from .pairs import Frame, Pair, cut
+from .moments import of_rows
+from .pairs import Frame, Pair, cut, origins_of
 from .result import LearnedKernel
 
 __all__ = ["Variation", "fit"]
@@ -88,7 +88,7 @@ def fit(pair: Pair, request: Any, plain: LearnedKernel, degree: int | str) -> Le
 def _tiles(pair: Pair, frame: Frame):
     """Origins, and of each tile its place, its moments."""
     rows, columns = pair.outputs(frame)
-    origins = origin_for(np.asarray(pair.before[0])), origin_for(np.asarray(pair.after[0]))
+    origins = origins_of(pair)
     found = []
     spans = []
     for span in (rows, columns):

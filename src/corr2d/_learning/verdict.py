@@ -63,7 +63,7 @@ def judge(case: Case) -> tuple[str, list[str]]:
     found = _alternative(case, reasons)
     if found:
         return found, reasons
-    if case.whole and case.rms <= 0.6 and case.worst <= 2.6:
+    if _like_roundings(case):
         reasons.append(
             f"residuals are like several roundings in a row: rms {case.rms:.3f} (one gives 0.289), none above {case.worst:.2f}"
         )
@@ -74,6 +74,11 @@ def judge(case: Case) -> tuple[str, list[str]]:
     else:
         reasons.append(f"residuals have an rms of {case.rms:.4g}; too few pixels to test whether they are only noise")
     return ("lsi+clipping" if case.clipped else "lsi+noise"), reasons + _clipping(case)
+
+
+def _like_roundings(case: Case) -> bool:
+    """Whether residuals are no larger than those of a few roundings one after the other."""
+    return case.whole and case.rms <= 0.6 and case.worst <= 2.6
 
 
 def _clipping(case: Case) -> list[str]:
@@ -112,7 +117,8 @@ def _alternative(case: Case, reasons: list[str]) -> str:
             f"residuals grow with local contrast (correlation {seen.texture:.2f}, brightness apart), as those of noise do not: not a linear filter"
         )
         return "local-nonlinear"
-    if seen.repeats >= 200 and seen.agreeing == 1.0:
+    # Rounding gives equal windows equal outputs, too.
+    if seen.repeats >= 200 and seen.agreeing == 1.0 and not _like_roundings(case):
         reasons.append(f"{seen.repeats} windows came up again, each with the same output: a function of the window, and not a linear one")
         return "local-nonlinear"
     return ""
