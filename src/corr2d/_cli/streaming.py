@@ -134,7 +134,8 @@ def _stream(
     cut, workers = cut_bands(source, job.sink, job.plan, options.bytes(), workers, job.fit is not None or zero_gain)
     journal = Journal(out, {"recipe": recipe, "step": cut.step, "scale": None})
     job = _with(job, cut=cut)
-    left = journal.load() if options.resume else None
+    # A journal alone says nothing: what it tells of may have been removed.
+    left = journal.load() if options.resume and job.sink.path.exists() else None
     if left is not None:
         if left["recipe"] != recipe:
             raise Corr2dError(f"{out}: what is unfinished there was begun by another command or on another image; run without --resume")
