@@ -307,6 +307,16 @@ def test_chunks_are_read_once(run, monkeypatch):
     assert all(start % 16 == 0 for start, _ in rows)
 
 
+def test_threads_are_for_chunks_too(run, monkeypatch):
+    """--threads also bounds how many chunks Zarr codes side by side."""
+    put("in.zarr", GRAY)
+    seen, write = set(), ZarrSink.write
+    monkeypatch.setattr(ZarrSink, "write", lambda *args: seen.add(zarr.config.get("async.concurrency")) or write(*args))
+    before = zarr.config.get("async.concurrency")
+    assert run("apply", "in.zarr", "out.zarr", "-k", "box:3", "--threads", "1")[0] == 0
+    assert (seen, zarr.config.get("async.concurrency")) == ({1}, before)
+
+
 # -- what may go wrong -----------------------------------------------------------------------------------
 
 

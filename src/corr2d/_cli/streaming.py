@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -146,7 +147,7 @@ def _stream(
     elif options.resume:
         say(f"{out}: nothing to resume, begun anew")
     start = time.perf_counter()
-    with _cluster(options.scheduler) as client:
+    with _cluster(options.scheduler) as client, _chunks_at_a_time(job.plan.threads):
         go = (lambda *a, **k: run_on_cluster(client, *a, **k)) if client else (lambda j, n, r, **k: run(j, n, workers, r, **k))
         try:
             if zero_gain and journal.head["scale"] is None:
@@ -311,6 +312,17 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def _chunks_at_a_time(threads: int) -> Iterator[None]:
+    """Zarr codes as many chunks side by side as there are threads: its own ten know nothing of --threads, and take turns."""
+    zarr = sys.modules.get("zarr")
+    if zarr is None:
+        yield
+        return
+    with zarr.config.set({"async.concurrency": threads}):
+        yield
+
+
 def _pass(job: Job, go: Any, numbers: Any, what: str, note: Any = None, write: bool = True) -> Counts:
     """All bands once, with a bar on a terminal."""
     total = Counts()
@@ -330,8 +342,6 @@ def _pass(job: Job, go: Any, numbers: Any, what: str, note: Any = None, write: b
 @contextmanager
 def _bar(what: str, pixels: int) -> Iterator[Any]:
     """A function that is told of pixels that are done; rate and remaining time on a terminal."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda pixels: None
         return
