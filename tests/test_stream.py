@@ -1,5 +1,6 @@
 """`corr2d apply` piece by piece: the ordinary result from any store into any other, bounded memory, no half-finished output."""
 
+import errno
 import json
 import os
 import pty
@@ -306,6 +307,16 @@ def test_chunks_are_read_once(run, monkeypatch):
     assert all(start % 16 == 0 for start, _ in rows)
 
 
+def test_threads_are_for_chunks_too(run, monkeypatch):
+    """--threads also bounds how many chunks Zarr codes side by side."""
+    put("in.zarr", GRAY)
+    seen, write = set(), ZarrSink.write
+    monkeypatch.setattr(ZarrSink, "write", lambda *args: seen.add(zarr.config.get("async.concurrency")) or write(*args))
+    before = zarr.config.get("async.concurrency")
+    assert run("apply", "in.zarr", "out.zarr", "-k", "box:3", "--threads", "1")[0] == 0
+    assert (seen, zarr.config.get("async.concurrency")) == ({1}, before)
+
+
 # -- what may go wrong -----------------------------------------------------------------------------------
 
 
@@ -387,6 +398,43 @@ def test_nothing_to_resume(run):
     put("in.zarr", GRAY)
     status, _, err = run("apply", "in.zarr", "out.zarr", "-k", "box:3", "--resume")
     assert (status, err) == (0, "corr2d: out.zarr: nothing to resume, begun anew\n")
+
+
+@pytest.mark.parametrize("out", ["out.zarr", "out.npy", "out.tif"])
+def test_what_was_begun_is_gone(run, monkeypatch, out):
+    """The journal is left and what it tells of is not."""
+    source = "tiles.tif" if out == "out.tif" else "in.zarr"
+    put(source, GRAY)
+    mend = fail_after(monkeypatch, 2, KeyboardInterrupt)
+    assert run("apply", source, out, "-k", "box:3", "--memory", "2G")[0] == 130
+    mend()
+    begun = Path(f"{out}.partial")
+    shutil.rmtree(begun) if begun.is_dir() else begun.unlink()
+    status, _, err = run("apply", source, out, "-k", "box:3", "--memory", "2G", "--resume")
+    assert (status, err) == (0, f"corr2d: {out}: nothing to resume, begun anew\n")
+    run("apply", source, f"whole-{out}", "-k", "box:3", "--memory", "2G")
+    np.testing.assert_array_equal(get(out), get(f"whole-{out}"))
+
+
+def test_a_disk_that_is_still_full_costs_nothing(run, monkeypatch):
+    """What a failed --resume found is found by the next one."""
+    put("in.zarr", GRAY)
+    mend = fail_after(monkeypatch, 2, KeyboardInterrupt)
+    run("apply", "in.zarr", "out.zarr", "-k", "box:3")
+    mend()
+
+    def full(path, text):
+        path.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        status, _, err = run("apply", "in.zarr", "out.zarr", "-k", "box:3", "--resume")
+    assert status == 1
+    assert "out.zarr: cannot be written: no space left on device" in err
+    status, _, err = run("apply", "in.zarr", "out.zarr", "-k", "box:3", "--resume")
+    assert (status, err) == (0, "")
+    assert sorted(os.listdir()) == ["in.zarr", "out.zarr"]
 
 
 @pytest.mark.parametrize("name", ["in.zarr", "in2.zarr", "tiles.tif"])

@@ -20,11 +20,11 @@ from ._problem import Pair, Problem
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """What one axis of a block needs: runs of pixels, their order, and fill values around them."""
+    """What one axis of a block needs: runs of pixels, their order, and how much padding around them."""
 
     runs: tuple[Pair, ...]  # (start, stop) in the image, ascending
     take: np.ndarray | None  # places in the concatenated runs; None: as they are
-    pads: Pair  # fill values before and after; less than nothing where the block lies beyond the image
+    pads: Pair  # padding before and after; less than nothing where the block lies beyond the image
 
 
 def window(p: Problem, axis: int, start: int, stop: int) -> Window:
@@ -38,6 +38,12 @@ def window(p: Problem, axis: int, start: int, stop: int) -> Window:
             low = max(0, min(first, size - 1))
             high = min(low + 1, size)
         return Window(((low, high),), None, (low - first, first + count - high))
+    low, high = max(0, first), min(size, first + count)
+    before, after = pads = low - first, first + count - high
+    if (before and after and low < high) or (p.boundary is not Boundary.WRAP and max(pads) < high - low):
+        # The border of the region is the image's, with as much behind it as padding mirrors: the method
+        # pads as it does for a whole image, which spares a copy of every band as wide as the image.
+        return Window(((low, high),), None, pads)
     source = source_indices(p.boundary, first, count, size)
     used = np.unique(source)
     runs = np.split(used, np.flatnonzero(np.diff(used) > 1) + 1)

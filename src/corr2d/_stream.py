@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -238,7 +239,12 @@ class Journal:
 
     def start(self) -> None:
         lines = [json.dumps(self.head), *(self._line(n, c) for n, c in self.done.items())]
-        self.path.write_text("\n".join(lines) + "\n")
+        fresh = self.path.with_name(f"{self.path.name}.new")  # a disk that is still full must not cost what is known
+        try:
+            fresh.write_text("\n".join(lines) + "\n")
+            os.replace(fresh, self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
 
     def note(self, number: int, counts: Counts) -> None:
         self.done[number] = counts

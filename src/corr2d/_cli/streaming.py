@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -134,7 +135,8 @@ def _stream(
     cut, workers = cut_bands(source, job.sink, job.plan, options.bytes(), workers, job.fit is not None or zero_gain)
     journal = Journal(out, {"recipe": recipe, "step": cut.step, "scale": None})
     job = _with(job, cut=cut)
-    left = journal.load() if options.resume else None
+    # A journal alone says nothing: what it tells of may have been removed.
+    left = journal.load() if options.resume and job.sink.path.exists() else None
     if left is not None:
         if left["recipe"] != recipe:
             raise Corr2dError(f"{out}: what is unfinished there was begun by another command or on another image; run without --resume")
@@ -145,7 +147,7 @@ def _stream(
     elif options.resume:
         say(f"{out}: nothing to resume, begun anew")
     start = time.perf_counter()
-    with cluster(options.scheduler) as client:
+    with cluster(options.scheduler) as client, _chunks_at_a_time(job.plan.threads):
         go = (lambda *a, **k: run_on_cluster(client, *a, **k)) if client else (lambda j, n, r, **k: run(j, n, workers, r, **k))
         try:
             if zero_gain and journal.head["scale"] is None:
@@ -310,6 +312,17 @@ def cluster(address: str | None) -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def _chunks_at_a_time(threads: int) -> Iterator[None]:
+    """Zarr codes as many chunks side by side as there are threads: its own ten know nothing of --threads, and take turns."""
+    zarr = sys.modules.get("zarr")
+    if zarr is None:
+        yield
+        return
+    with zarr.config.set({"async.concurrency": threads}):
+        yield
+
+
 def _pass(job: Job, go: Any, numbers: Any, what: str, note: Any = None, write: bool = True) -> Counts:
     """All bands once, with a bar on a terminal."""
     total = Counts()
@@ -329,8 +342,6 @@ def _pass(job: Job, go: Any, numbers: Any, what: str, note: Any = None, write: b
 @contextmanager
 def _bar(what: str, pixels: int) -> Iterator[Any]:
     """A function that is told of pixels that are done; rate and remaining time on a terminal."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda pixels: None
         return
