@@ -154,7 +154,7 @@ def failure(record, methods=None):
         examine(record, methods)
         return ""
     except AssertionError as error:
-        return str(error)
+        return str(error) or traceback.format_exc(limit=-3)
     except Exception:
         return traceback.format_exc(limit=-3)
 
@@ -196,8 +196,8 @@ def work(arguments):
         record = random_record(Random(seed, index))
         try:
             shares = examine(record)
-        except Exception:
-            failures.append(index)
+        except Exception:  # the words are kept: what fails after many others may not fail alone
+            failures.append((index, traceback.format_exc(limit=-4)))
             shares = {}
         for name, share in shares.items():
             entry = worst[name]
@@ -224,7 +224,7 @@ def main():
     share = [(seed, job, chosen.jobs, -(-chosen.cases // chosen.jobs), chosen.minutes * 60) for job in range(chosen.jobs)]
     with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
         parts = pool.map(work, share, chunksize=1)
-    total, failures = sum(done for done, _, _ in parts), sorted(i for _, _, found in parts for i in found)
+    total, failures = sum(done for done, _, _ in parts), sorted(failed for _, _, found in parts for failed in found)
     print(f"seed {seed}: {total} problems in {time.monotonic() - started:.0f} s, {len(failures)} failures")
     merged = defaultdict(lambda: [0, 0.0, -1])
     for _, worst, _ in parts:
@@ -236,9 +236,10 @@ def main():
     print(f"{'method':<12}{'runs':>9}  worst error / bound")
     for name, (runs, largest, index) in merged.items():
         print(f"{name:<12}{runs:>9}  {largest:.4f}  (problem {index})")
-    for index in failures:
+    for index, said in failures:
         record, reason = shrunk(random_record(Random(seed, index)))
-        print(f"\nproblem {index} fails, kept as {keep(record, reason)}\n  {reason.strip()[-600:]}")
+        alone = "" if reason else ", but not alone"
+        print(f"\nproblem {index} fails{alone}, kept as {keep(record, reason or said)}\n  {(reason or said).strip()[-1200:]}", flush=True)
     return bool(failures)
 
 
