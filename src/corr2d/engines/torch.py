@@ -226,7 +226,7 @@ def _weights(torch: Any, problem: Problem, facts: KernelFacts, wide: Any) -> Any
     """(bank * O, I, kh, kw) as ``conv2d`` wants them, complex channels as two real ones."""
     outputs, inputs = problem.channels or (1, 1)
     weights = facts.weights.reshape(problem.bank * outputs, inputs, *problem.kernel_size)
-    if problem.complex_image or not facts.real:
+    if problem.complex_image or not facts.real or (problem.complex_result and problem.bias):  # a bias has both parts
         weights = _mix_complex(weights, problem)
     return torch.from_numpy(np.array(weights, order="C")).to(wide)
 
@@ -313,7 +313,7 @@ def _in_bands(torch: Any, problem: Problem, facts: KernelFacts, image: Any, out:
             lines = min(height, p.out_size[0] - y)
             band = range(y * sy, (y + lines - 1) * sy + p.span[0] + 1)
             sums = _conv(torch, p, images, band, weights, wide, biases)
-            if wide == torch.float32 and not p.relaxed and image.is_floating_point() and not bool(sums.isfinite().all()):
+            if wide == torch.float32 and not p.relaxed and (image.is_floating_point() or image.is_complex()) and not bool(sums.isfinite().all()):
                 # A partial sum may have left float's range where the result does not.
                 double = _weights(torch, p, facts, torch.float64).to(image.device)
                 sums = _conv(torch, p, images, band, double, torch.float64, _biases(torch, p, facts, double))
