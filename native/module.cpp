@@ -96,7 +96,8 @@ public:
             method_ = Method::fft;
             prepare_transform(dense, transform, static_cast<Rounding>(rounding), places);
         } else if (box) {
-            if (mixing || stride != std::pair<i64, i64>(1, 1) || (accumulator_ == Accumulator::u16 && (kh > 257 || dilation.second > kByteSteps))) throw std::invalid_argument("no such box");
+            const bool unknown = accumulator_ == Accumulator::u16 && (kh > 257 || dilation.second > kByteSteps);
+            if (mixing || stride != std::pair<i64, i64>(1, 1) || unknown) throw std::invalid_argument("no such box");
             method_ = Method::box;
             abs_sum_ = std::max(abs_sum_, static_cast<double>(kh * kw));  // the pixels are added up before the weight comes
         } else if (taps) {

@@ -41,35 +41,29 @@ export function put(control, value) {
 /** Milliseconds after which what an edit changes elsewhere is drawn: its output is painted first. */
 export const AFTER_OUTPUT = 40;
 
-/** Call soon, at most once in so many milliseconds, with the last arguments. @param {number} milliseconds @param {(...args: any[]) => void} work */
-export function soon(milliseconds, work) {
+/**
+ * Call when the schedule says so, once for all calls until then, with the last arguments.
+ * @param {(go: () => void) => void} schedule @param {(...args: any[]) => void} work
+ */
+function together(schedule, work) {
   let waiting = false;
   /** @type {any[]} */ let last = [];
   return (/** @type {any[]} */ ...args) => {
     last = args;
     if (waiting) return;
     waiting = true;
-    setTimeout(() => {
-      waiting = false;
-      work(...last);
-    }, milliseconds);
-  };
-}
-
-/** Call at most once a frame, with the last arguments. @param {(...args: any[]) => void} work */
-export function eachFrame(work) {
-  let waiting = false;
-  /** @type {any[]} */ let last = [];
-  return (/** @type {any[]} */ ...args) => {
-    last = args;
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
+    schedule(() => {
       waiting = false;
       work(...last);
     });
   };
 }
+
+/** Call soon, at most once in so many milliseconds, with the last arguments. @param {number} milliseconds @param {(...args: any[]) => void} work */
+export const soon = (milliseconds, work) => together((go) => setTimeout(go, milliseconds), work);
+
+/** Call at most once a frame, with the last arguments. @param {(...args: any[]) => void} work */
+export const eachFrame = (work) => together((go) => requestAnimationFrame(go), work);
 
 /** Call when nothing has happened for a while. @param {number} milliseconds @param {(...args: any[]) => void} work */
 export function afterPause(milliseconds, work) {
