@@ -27,6 +27,8 @@ from .verdict import Case, judge
 
 __all__ = ["Request", "fit", "from_moments"]
 
+_SUMS = 2.0**-48  # error of sums of products in float64, relative to the largest, with room to spare
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -60,7 +62,8 @@ def fit(pair: Pair, request: Request) -> LearnedKernel:
             f"no output is left to learn from: of {pair.count(frame) * len(pair.after)} with their window of {frame.size[0]}x{frame.size[1]} inside, "
             "all are masked, weigh nothing, or see NaN; allow more pixels or a smaller size"
         )
-    frame, total = _realigned(pair, frame, total, request, origins, notes)
+    frame, total, plain = _realigned(pair, frame, total, request, origins, notes)
+    first = total
     extra, beyond = clipped(pair, frame, total, origins, request)
     if extra is not None:
         total = moments(pair, frame, origins, request.threads, extra, enough=bool(searched) and not request.robust)
@@ -72,8 +75,11 @@ def fit(pair: Pair, request: Request) -> LearnedKernel:
         request.told("choosing the size")
         frame = _supported(pair, frame, total, request, searched, notes)
         total = moments(pair, frame, origins, request.threads, extra, factors)
-    system = normal(total, request.bias)
-    solution = solve(system, request.constraints, request.ridge)
+    if total is first and request.plain:
+        system, solution = plain
+    else:
+        system = normal(total, request.bias)
+        solution = solve(system, request.constraints, request.ridge)
     if solution.ridge:
         notes.append(f"taps were shrunk by a ridge of {solution.ridge:.3g}, chosen by the data" if request.ridge == "auto" else f"ridge {solution.ridge:.3g}")
     request.told("looking at the residuals")
@@ -88,27 +94,29 @@ def _sought(pair: Pair, frame: Frame, request: Request) -> bool | str:
     return "place" if frame.size != request.size else False
 
 
-def _realigned(pair, frame, total, request, origins, notes) -> tuple[Frame, Moments]:
-    """Where the window explains little, perhaps it lies elsewhere: the pictures' shift is looked for."""
+def _realigned(pair, frame, total, request, origins, notes) -> tuple[Frame, Moments, tuple[Normal, Solution]]:
+    """Where the window explains little, perhaps it lies elsewhere: the pictures' shift is looked for. With what the sums then say."""
     system = normal(total, request.bias)
     solution = solve(system)
+    here = frame, total, (system, solution)
     left, energy = float(solution.rss.sum()), float(system.energy.sum())
     if left < 0.1 * energy or pair.margin == tuple(n - 1 for n in frame.size):
-        return frame, total
+        return here
     far = displacement(pair)
     half = tuple((n - 1) // 2 for n in frame.size)
     corner = (far[0] - half[0], far[1] - half[1])
     moved = Frame(frame.size, corner)
     if corner == frame.corner or pair.count(moved) < 2 * total.taps:
-        return frame, total
+        return here
     other = moments(pair, moved, origins, request.threads)
     system = normal(other, request.bias)
-    if float(solve(system).rss.sum()) / max(other.count, 1) > 0.8 * left / max(total.count, 1):
-        return frame, total
+    solution = solve(system)
+    if float(solution.rss.sum()) / max(other.count, 1) > 0.8 * left / max(total.count, 1):
+        return here
     usual = tuple(-h for h in half) if pair.same else (0, 0)
     shift = (corner[0] - usual[0], corner[1] - usual[1])
     notes.append(f"after lies {-shift[0]} rows and {-shift[1]} columns from where it would without an offset")
-    return moved, other
+    return moved, other, (system, solution)
 
 
 def _supported(pair, frame, total, request, searched, notes) -> Frame:
@@ -184,20 +192,27 @@ def _refined(pair, frame, system, solution, origins, request, extra, factors) ->
     def look(k: NDArray, slope: bool) -> Residuals:
         return measure(pair, frame, _kernel(total, k), system.offsets(k), origins, request.threads, extra, factors, slope)
 
-    noise = np.sqrt(float(solution.rss.sum()) / max(float(system.energy.sum()), 1e-300))
-    quiet = request.plain and noise < 1e-5 and system.energy.any()
-    residuals = look(solution.k, quiet)
-    for _ in range(3 if quiet else 0):
+    energy = float(system.energy.sum())
+    quiet = request.plain and energy > 0 and float(solution.rss.sum()) < 1e-10 * energy
+    # Samples in float32 are rounded more than sums in float64: what is left shows that before the slope is asked for.
+    coarse = pair.after.dtype.kind == "f" and pair.after.dtype.itemsize < 8
+    residuals = look(solution.k, quiet and not coarse)
+    if quiet and coarse and residuals.squares.sum() < _SUMS**2 * np.trace(system.gram) * np.trace(solution.unit) * energy:
+        residuals = look(solution.k, True)
+    for _ in range(0 if residuals.slope is None else 3):
         slope = residuals.slope
         mean = total.matrix[0, 1 : 1 + total.taps] / total.count if system.bias else 0.0
         pull = slope[1:] - (np.outer(mean, slope[0]) if system.bias else 0.0)
         if not system.bias:
             pull = pull + (origins[0] * slope[0])[None]
-        k = solution.k + solution.unit @ pull
-        better = look(k, True)
+        step = solution.unit @ pull
+        # Residuals are a quadratic form of the kernel: what the step will gain is known.
+        if not (pull * step).sum() > 0.1 * residuals.squares.sum():
+            break
+        better = look(solution.k + step, True)
         if not better.squares.sum() < 0.9 * residuals.squares.sum():
             break
-        residuals, solution = better, replace(solution, k=k, rss=better.squares)
+        residuals, solution = better, replace(solution, k=solution.k + step, rss=better.squares)
     return residuals, solution
 
 
@@ -217,7 +232,8 @@ def _concluded(pair, frame, system, solution, residuals, request, extra, beyond,
     stderr = np.sqrt(np.maximum(np.diag(cov), 0))
     center = total.matrix[0, 1 : 1 + total.taps] / total.count + (total.origins[0] if system.bias else 0)
     bias_error = float(np.sqrt(max(0.0, variance / max(residuals.pixels, 1) + center @ cov @ center))) if system.bias else 0.0
-    explained = float(system.energy.sum() - residuals.squares.sum())
+    left = float(residuals.squares.sum())
+    explained = float(system.energy.sum()) - left
     scale = unit or 1.0
     case = Case(
         deficiency=solution.deficiency, taps=total.taps, rms=residuals.rms / scale, worst=residuals.worst / scale, precision=precision / scale, whole=bool(unit),
@@ -254,10 +270,16 @@ def _concluded(pair, frame, system, solution, residuals, request, extra, beyond,
     kernel = replace(kernel, name=name)
     return LearnedKernel(
         kernel=kernel, bias=plain_bias, stderr=errors[0, 0].copy() if kernel.ndim == 2 else np.array(errors), bias_stderr=bias_error,
-        r2=residuals.r2, rms=residuals.rms, worst=residuals.worst, verdict=verdict, reasons=tuple(reasons + notes), name=name,
+        r2=_share(total, left), rms=residuals.rms, worst=residuals.worst, verdict=verdict, reasons=tuple(reasons + notes), name=name,
         certificate=certificate, rank_deficiency=solution.deficiency, null_directions=solution.null.reshape(-1, *kernel.shape[-2:]) if one else solution.null,
         boundary=boundary, count=int(residuals.pixels), degrees=degrees, covariance=cov, ridge=solution.ridge, same=pair.same, corner=frame.corner,
     )  # fmt: skip
+
+
+def _share(total: Moments, left: float) -> float:
+    """Of the outputs' variance, what is explained where so much is left."""
+    spread = float((np.diag(total.matrix)[1 + total.taps :] - total.matrix[0, 1 + total.taps :] ** 2 / max(total.count, 1e-300)).sum())
+    return 1 - left / spread if spread > 0 else float(left == 0)
 
 
 def from_moments(total: Moments, size: tuple[int, int] | None, bias: bool, constraints: Any, ridge: Any, same: bool, whole: bool) -> LearnedKernel:

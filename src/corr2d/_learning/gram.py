@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lagsums import lags
+from .pieces import totals
 
 __all__ = ["both_ways", "patch_gram", "patch_sums"]
 
@@ -35,13 +36,12 @@ def patch_gram(x: NDArray, size: tuple[int, int], origin: float, threads: int, w
     return gram.reshape(channels * kh * kw, -1)
 
 
-def patch_sums(x: NDArray, size: tuple[int, int], origin: float, threads: int) -> NDArray[np.float64]:
+def patch_sums(x: NDArray, size: tuple[int, int], origin: float) -> NDArray[np.float64]:
     """The sum of each tap's pixels: (C kh kw,)."""
     (kh, kw), (h, w) = size, _valid(x, size)
-    one = np.broadcast_to(np.uint8(1), (h, w))
     sums = np.empty((len(x), kh, kw))
     for image, s in zip(x, sums, strict=True):
-        s[0, 0] = lags(one, image[:h, :w], (0, origin), threads)[0, 0]
+        s[0, 0] = totals(image[:h, :w], origin)[0]
         left, right = _less(image[:h, : kw - 1], origin).sum(0), _less(image[:h, w:], origin).sum(0)
         s[0, 1:] = s[0, 0] + np.cumsum(right - left)
         change = _less(image[h:], origin) - _less(image[: kh - 1], origin)
@@ -95,7 +95,8 @@ def both_ways(x, size, origin, wide) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def _diagonals(products: NDArray, count: int) -> NDArray[np.float64]:
-    return np.array([np.trace(products, d) for d in range(count)])
+    down, right = products.strides
+    return np.lib.stride_tricks.as_strided(products, (len(products), count), (down + right, right)).sum(0)
 
 
 def _walk_down(there, back, first, second, size, origin) -> NDArray[np.float64]:

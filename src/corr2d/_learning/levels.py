@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from .._errors import OptionError
 from .moments import Moments
 from .lazy import parts
 from .pairs import Frame, Pair, cut, moments, over
+from .pieces import pieces
 from .residual import predicted
 from .solve import normal, solve
 
@@ -103,7 +105,7 @@ def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
         if clip != "auto":
             raise OptionError(f'clip={clip!r} is not understood; use "auto", None or (low, high)')
         low, high = np.inf, -np.inf
-        for y in (part for plane in range(len(pair.after)) for part in parts(pair.after, plane)):
+        for y in (y for plane in range(len(pair.after)) for part in parts(pair.after, plane) for y in _pieces(part)):
             y = y[np.isfinite(y)] if y.dtype.kind == "f" and not np.isfinite(y.min() + y.max()) else y
             if y.size:
                 low, high = min(low, float(y.min())), max(high, float(y.max()))
@@ -119,8 +121,12 @@ def _levels(pair: Pair, clip: Any) -> tuple[float, float] | None:
 
 def _share_at(pair: Pair, low: float, high: float) -> bool:
     """Whether so many pixels lie exactly on a level that they may have been cut off there."""
-    there = sum(np.array([np.count_nonzero(y == level) for level in (low, high)]) for y in parts(pair.after, 0))
+    there = sum(np.array([np.count_nonzero(y == level) for level in (low, high)]) for part in parts(pair.after, 0) for y in _pieces(part))
     return bool((there >= max(_ENOUGH, _SHARE * math.prod(pair.after.shape[1:]))).any())
+
+
+def _pieces(part: NDArray) -> Iterator[NDArray]:
+    return (plane[piece] for plane in part for piece in pieces(plane.shape))
 
 
 def _inside(pair: Pair, low: float, high: float) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .gram import patch_gram, patch_sums
 from .lagsums import by_transforms, lags, together
+from .pieces import all_finite, totals
 
 __all__ = ["Moments", "of_pair", "of_rows", "origin_for"]
 
@@ -95,7 +96,7 @@ def of_pair(
         unit = weights.dtype == bool
         missing = used.size - int(np.count_nonzero(used))
         # Few pixels that take no part are taken out again, unless they are no numbers.
-        if unit and missing * 4 < used.size and _is_finite(x) and _is_finite(y):
+        if unit and missing * 4 < used.size and all_finite(x) and all_finite(y):
             matrix = _by_lags(x, y, size, origins, threads)
             matrix -= of_rows(x, y, size, origins, ~used, None).matrix
         else:
@@ -132,21 +133,17 @@ def _by_lags(x, y, size, origins, threads) -> NDArray[np.float64]:
     matrix = np.empty((1 + taps + outputs,) * 2)
     patch, out = slice(1, 1 + taps), slice(1 + taps, None)
     matrix[0, 0] = y.shape[-2] * y.shape[-1]
-    matrix[0, patch] = matrix[patch, 0] = patch_sums(x, size, origins[0], threads)
+    matrix[0, patch] = matrix[patch, 0] = patch_sums(x, size, origins[0])
     wide, crosses = None, None
     if channels == 1 and outputs < 4 and y.shape[-1] >= size[1] > 1 and together(x[0], size[0] * size[1]):
         shared = x[0, : y.shape[-2], size[1] - 1 : y.shape[-1]]
         wide, *crosses = by_transforms([(shared, origins[0]), *((image, origins[1]) for image in y)], x[0], origins[0], threads)
     matrix[patch, patch] = patch_gram(x, size, origins[0], threads, wide)
-    one = np.broadcast_to(np.uint8(1), y.shape[-2:])
     for d in range(outputs):
-        matrix[0, 1 + taps + d] = matrix[1 + taps + d, 0] = lags(one, y[d], (0, origins[1]), threads)[0, 0]
+        total, matrix[1 + taps + d, 1 + taps + d] = totals(y[d], origins[1])
+        matrix[0, 1 + taps + d] = matrix[1 + taps + d, 0] = total
         cross = crosses[d].ravel() if crosses else np.concatenate([lags(y[d], x[c], origins[::-1], threads).ravel() for c in range(channels)])
         matrix[patch, 1 + taps + d] = matrix[1 + taps + d, patch] = cross
-        for e in range(d, outputs):
+        for e in range(d + 1, outputs):
             matrix[1 + taps + d, 1 + taps + e] = matrix[1 + taps + e, 1 + taps + d] = lags(y[d], y[e], (origins[1],) * 2, threads)[0, 0]
     return matrix
-
-
-def _is_finite(image: NDArray) -> bool:
-    return image.dtype.kind != "f" or bool(np.isfinite(image).all())

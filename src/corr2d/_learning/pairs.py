@@ -20,6 +20,7 @@ import corr2d
 from .._errors import DTypeError, OptionError, ShapeError
 from .lazy import LazyPlanes, is_dask, of_dask, sample
 from .moments import Moments, of_pair, origin_for
+from .pieces import all_finite
 
 __all__ = ["Band", "Frame", "Pair", "bands", "check", "moments", "origins_of", "over", "places", "read_size", "usable"]
 
@@ -201,15 +202,12 @@ def read_size(size: Any) -> tuple[int, int] | None:
 def usable(pair: Pair, frame: Frame, plane: int, rows: slice, columns: slice, x: NDArray, y: NDArray) -> NDArray | None:
     """Which outputs have a finite value and only finite pixels in their window, and are not masked; None for all."""
     used = None if pair.mask is None else pair.mask[plane, rows, columns].copy()
-    if y.dtype.kind == "f":
+    if not all_finite(y):
         finite = np.isfinite(y).all(0)
-        if not finite.all():
-            used = finite if used is None else used & finite
-    if x.dtype.kind == "f":
-        bad = ~np.isfinite(x).all(0)
-        if bad.any():
-            reach = corr2d.corr2d(bad, np.ones(frame.size), dtype="float64") < 0.5
-            used = reach if used is None else used & reach
+        used = finite if used is None else used & finite
+    if not all_finite(x):
+        reach = corr2d.corr2d(~np.isfinite(x).all(0), np.ones(frame.size), dtype="float64") < 0.5
+        used = reach if used is None else used & reach
     return used
 
 

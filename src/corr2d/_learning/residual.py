@@ -12,6 +12,7 @@ import corr2d
 
 from .lagsums import lags
 from .pairs import Frame, Pair, over
+from .pieces import pieces, square
 
 __all__ = ["Residuals", "measure", "predicted"]
 
@@ -24,18 +25,11 @@ class Residuals:
     pixels: int
     squares: NDArray  # (D,)
     worst: float
-    total: NDArray  # (D,): of after, around its origin
-    energy: NDArray  # (D,)
     slope: NDArray | None  # (1 + P, D): residuals times (1, patch)
 
     @property
     def rms(self) -> float:
         return float(np.sqrt(self.squares.sum() / max(self.count * len(self.squares), 1e-300)))
-
-    @property
-    def r2(self) -> float:
-        spread = float((self.energy - self.total**2 / max(self.count, 1e-300)).sum())
-        return 1 - float(self.squares.sum()) / spread if spread > 0 else (1.0 if not self.squares.any() else 0.0)
 
 
 def predicted(x: NDArray, weights: NDArray, bias: NDArray, threads: int | None = None) -> NDArray[np.float64]:
@@ -56,39 +50,45 @@ def measure(
     """Go over all outputs once more."""
     outputs, taps = weights.shape[0], weights[0].size
     count, pixels, worst = 0.0, 0, 0.0
-    squares, total, energy = np.zeros(outputs), np.zeros(outputs), np.zeros(outputs)
+    squares = np.zeros(outputs)
     against = np.zeros((1 + taps, outputs)) if slope else None
     factors = pair.weights if factors is None else factors
     for part in over(pair, frame, _of_band, weights, bias, origins, threads, extra, factors, slope):
         count, pixels, worst = count + part.count, pixels + part.pixels, max(worst, part.worst)
         squares += part.squares
-        total += part.total
-        energy += part.energy
         if against is not None:
             against += part.slope
-    return Residuals(count, pixels, squares, worst, total, energy, against)
+    return Residuals(count, pixels, squares, worst, against)
 
 
 def _of_band(_pair, _frame, band, weights, bias, origins, threads, extra, factors, slope) -> Residuals:
-    y = band.y.astype(float)
-    e = y - predicted(band.x, weights, bias, threads)
-    y -= origins[1]
+    e = predicted(band.x, weights, bias, threads)
     used = band.used
     if extra is not None:
         more = extra[band.plane, band.rows, band.columns]
         used = more if used is None else used & more
-    if used is not None:
-        e, y = np.where(used, e, 0.0), np.where(used, y, 0.0)
-    worst = float(np.abs(e).max()) if e.size else 0.0
+    w = None if factors is None else np.asarray(factors[band.plane, band.rows, band.columns], dtype=float)
+    worst, squares = 0.0, np.zeros(len(e))
+    for d, (one, y) in enumerate(zip(e, band.y, strict=True)):
+        for part in pieces(one.shape):
+            largest, energy = _left(one[part], y[part], None if used is None else used[part], None if w is None else w[part])
+            worst = max(worst, largest)
+            squares[d] += energy
     pixels = e[0].size if used is None else int(np.count_nonzero(used))
-    count, weighted, seen, against = float(pixels), e, y, None
-    if factors is not None:
-        w = np.asarray(factors[band.plane, band.rows, band.columns], dtype=float)
-        w = w if used is None else np.where(used, w, 0.0)
-        count, weighted, seen = float(w.sum()), e * w, y * w
+    count = float(pixels) if w is None else float(w.sum() if used is None else w[used].sum())
+    against = None
     if slope:
         x = band.x if band.used is None else np.where(np.isfinite(band.x), band.x, origins[0])
+        weighted = e if w is None else e * w
         taps = [np.concatenate([lags(one, c, (0.0, origins[0]), threads).ravel() for c in x]) for one in weighted]
         against = np.concatenate([weighted.sum((1, 2))[None], np.stack(taps, 1)])
-    squares, energy = np.einsum("dhw,dhw->d", weighted, e), np.einsum("dhw,dhw->d", seen, y)
-    return Residuals(count, pixels, squares, worst, seen.sum((1, 2)), energy, against)
+    return Residuals(count, pixels, squares, worst, against)
+
+
+def _left(e: NDArray, y: NDArray, used: NDArray | None, w: NDArray | None) -> tuple[float, float]:
+    """The largest of what is left, and its weighted sum of squares; `e` holds the prediction and, afterwards, the residuals."""
+    np.subtract(y.astype(float), e, out=e)
+    if used is not None:
+        e[~used] = 0.0
+    v = e.ravel()
+    return max(float(v.max()), -float(v.min())), square(v) if w is None else float(np.einsum("i,i,i->", v, v, w.ravel()))

@@ -127,7 +127,8 @@ def _solve(gram: NDArray, cross: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     if condition > _NULL * size:
         k = linalg.cho_solve(factor, cross, check_finite=False)
         k += linalg.cho_solve(factor, cross - gram @ k, check_finite=False)
-        return k, linalg.cho_solve(factor, np.eye(size), check_finite=False), np.zeros((0, size))
+        inverse = np.triu(linalg.lapack.dpotri(factor[0])[0])
+        return k, inverse + np.triu(inverse, 1).T, np.zeros((0, size))
     values, vectors = linalg.eigh(gram / scale if scale > 0 else gram)
     kept = values > _NULL * size * max(values[-1], 1e-300)
     seen, values = vectors[:, kept], values[kept] * scale
