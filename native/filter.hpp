@@ -122,6 +122,7 @@ struct Job {
 };
 
 struct LagJob;
+struct LagSpectra;
 
 // What one instruction set offers.
 struct Isa {
@@ -134,6 +135,8 @@ struct Isa {
     double (*fma_rate)(double seconds);                      // float32 multiply-adds per second, one core
     void (*lag_block)(LagJob&);                              // choose tiles
     void (*lag_band)(const LagJob&, i64 index, char* arena);
+    void (*lag_spectra_band)(const LagSpectra&, i64 index, char* arena);  // in aligned memory of lag_spectra_bytes
+    std::size_t (*lag_spectra_bytes)(const LagSpectra&);
 };
 
 }  // namespace corr2d

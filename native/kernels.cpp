@@ -1,5 +1,6 @@
 // The arithmetic, compiled once per instruction set (CORR2D_ISA names the namespace).
 // A band is what a thread takes; it is computed tile by tile.
+#include "lag_spectra.hpp"
 #include "lags.hpp"
 #include "overlap_save.hpp"
 #include "pace.hpp"
@@ -93,5 +94,6 @@ static void band(const Job& job, i64 index, char* arena) {
 namespace corr2d {
 extern const Isa CORR2D_TABLE;
 const Isa CORR2D_TABLE = {CORR2D_TEXT(CORR2D_ISA), &CORR2D_ISA::block, &CORR2D_ISA::band, &CORR2D_ISA::spectrum,
-                           &CORR2D_ISA::spectrum_bytes, &CORR2D_ISA::fma_rate, &CORR2D_ISA::lag_block, &CORR2D_ISA::lag_band};
+                           &CORR2D_ISA::spectrum_bytes, &CORR2D_ISA::fma_rate, &CORR2D_ISA::lag_block, &CORR2D_ISA::lag_band,
+                           &CORR2D_ISA::lag_spectra_band, &CORR2D_ISA::lag_spectra_bytes};
 }  // namespace corr2d

@@ -19,4 +19,19 @@ struct LagJob {
     std::size_t arena_bytes;
 };
 
+// The same of several a and one b, all of two axes, through spectra.
+struct LagSpectra {
+    const View* a;
+    const double* a_origins;
+    i64 firsts;
+    View b;
+    double b_origin;
+    Fourier y, x;                // of doubles
+    i64 lag_rows, lag_cols;      // of the a that b exceeds most
+    i64 step_y, step_x, across;  // tiles of a: how far apart, and how many side by side
+    i64 tiles, run, bands;       // pairs of tiles to a band
+    bool (*stopped)();
+    double* partial;             // (bands, firsts, lag_rows, lag_cols)
+};
+
 }  // namespace corr2d

@@ -18,6 +18,7 @@
 
 #include "buffers.hpp"
 #include "exact.hpp"
+#include "fourier.hpp"
 #include "gate.hpp"
 #include "isa.hpp"
 #include "lag_call.hpp"
@@ -296,47 +297,10 @@ private:
         listed_.assign(listed, accumulator_);
     }
 
-    // The passes of a transform of n points, largest radix first; their twiddle factors go to
-    // `factors`.
-    static Fourier passes(i64 n, std::vector<double>& factors) {
-        Fourier f{};
-        f.n = n;
-        i64 twos = 0, rest = n;
-        while (rest % 2 == 0) rest /= 2, ++twos;
-        std::vector<i64> radices(static_cast<std::size_t>(twos % 3 == 0 ? 0 : 3 - twos % 3), 4);
-        radices.insert(radices.begin(), static_cast<std::size_t>(twos - 2 * static_cast<i64>(radices.size())) / 3, 8);
-        if (rest == 3) radices.push_back(3);
-        Pass* pass = f.passes;
-        for (i64 m = n; const i64 radix : radices) {
-            *pass++ = {radix, m / radix, nullptr};
-            for (i64 j = 0; j < m / radix; ++j)
-                for (i64 power = 1; power < radix; ++power) {
-                    const double angle = -2 * 3.141592653589793238462643 * static_cast<double>(power * j % m) / static_cast<double>(m);
-                    factors.push_back(std::cos(angle));
-                    factors.push_back(std::sin(angle));
-                }
-            m /= radix;
-        }
-        return f;
-    }
-
-    // Points the passes at their factors; returns where the next ones begin.
-    template <class T>
-    static const T* point(Fourier& f, const T* factors) {
-        for (Pass* pass = f.passes; pass->radix; ++pass) {
-            pass->twiddles = factors;
-            factors += 2 * (pass->radix - 1) * pass->apart;
-        }
-        return factors;
-    }
-
     // The kernel's spectrum, in double and rounded once.
     void prepare_transform(const std::vector<double>& weights, std::pair<i64, i64> size, Rounding rounding, int places) {
         const auto [ny, nx] = size;
-        for (const i64 n : {ny, nx}) {
-            const i64 odd = n % 3 == 0 ? n / 3 : n;
-            if (n < 64 || n > 1024 || (odd & (odd - 1))) throw std::invalid_argument("no transform of this length");
-        }
+        if (!is_transform_length(ny, 1024) || !is_transform_length(nx, 1024)) throw std::invalid_argument("no transform of this length");
         if (y_.span() >= ny || x_.span() >= nx) throw std::invalid_argument("the kernel is larger than the transform");
         std::vector<double> factors, scaled = weights;
         transform_ = {passes(ny, factors), passes(nx, factors), nullptr, 0, rounding, places};
@@ -452,6 +416,8 @@ NB_MODULE(_native, m) {
         throw std::invalid_argument("this machine does not run " + name);
     });
     m.def("lag_sums", &lag_sums, nb::arg("a"), nb::arg("b"), nb::arg("out"), nb::arg("a_origin"), nb::arg("b_origin"), nb::arg("single"),
+          nb::arg("threads"));
+    m.def("lag_spectra", &lag_spectra, nb::arg("firsts"), nb::arg("b"), nb::arg("out"), nb::arg("a_origins"), nb::arg("b_origin"), nb::arg("size"),
           nb::arg("threads"));
     m.def("fma_rate", [](double seconds) { return chosen_isa()->fma_rate(seconds); }, nb::call_guard<nb::gil_scoped_release>());
     pthread_atfork(nullptr, nullptr, [] { gate.reset(); });

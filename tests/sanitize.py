@@ -17,11 +17,11 @@ HERE = Path(__file__).resolve().parent
 
 # What touches the compiled code. Two things are beyond the watchers: ThreadSanitizer does not follow a
 # fork of many threads, and no limit on addresses can be set on a process whose shadow takes terabytes.
-CORE = ("traps", "fuzz", "nonfinite", "arrays", "recall", "transform", "properties", "agreement", "limits", "threads")
+CORE = ("traps", "fuzz", "nonfinite", "arrays", "recall", "transform", "properties", "agreement", "limits", "threads", "lags")
 SANITIZERS = {
     "address": dict(
         compiled="address,undefined", runtimes=("libasan.so", "libstdc++.so"), tests=CORE,
-        skip="no_memory or ctrl_c or quarter_second", environment=dict(
+        skip="no_memory or ctrl_c or quarter_second or interrupts", environment=dict(
             ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:log_path={log}",
             UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path={log}",
         ),

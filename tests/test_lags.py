@@ -92,6 +92,47 @@ def test_threads_do_not_matter():
     assert all((lag_sums(a, b, threads=n) == one).all() for n in (2, 3, 7))
 
 
+def by_spectra(firsts, b, size, origins=None, origin=0.0, threads=2):
+    """What native/lag_spectra.hpp makes of them, each with as many lags as it has."""
+    lags = [tuple(m - n + 1 for n, m in zip(a.shape, b.shape, strict=True)) for a in firsts]
+    out = np.full((len(firsts), *(max(n) for n in zip(*lags, strict=True))), np.nan)
+    _native.lag_spectra(firsts, b, out, origins or [0.0] * len(firsts), origin, size, threads)
+    return [sums[:p, :q] for sums, (p, q) in zip(out, lags, strict=True)]
+
+
+@pytest.mark.parametrize("isa", _native.available_isas())
+@pytest.mark.parametrize("size", [(64, 64), (96, 64), (64, 192), (128, 1536), (256, 384)], ids=str)
+def test_spectra(isa, size):
+    """One tile, a last tile of its own, many; several firsts, strided, of other types and with fewer lags: sums in registers."""
+    rng, before = np.random.default_rng(5), _native.isa()
+    b = samples(rng, "f4", (200, 331)).T[:, ::-1]
+    firsts = [samples(rng, "f8", (300, 188))[::-1], samples(rng, ">u2", (331, 199)), samples(rng, "u1", (320, 200))]
+    origins = [0.25, 30000.0, 128.0]
+    try:
+        _native.use_isa(isa)
+        got = by_spectra(firsts, b, size, origins, -0.5)
+        few = by_spectra([b[:5, :7]], b[:9, :20], size)  # smaller than a tile: the second of its pair is empty
+        assert all((x == y).all() for x, y in zip(got, by_spectra(firsts, b, size, origins, -0.5, threads=1), strict=True))
+    finally:
+        _native.use_isa(before)
+    for a, origin, sums in zip(firsts, origins, got, strict=True):
+        scale = np.sqrt(float(((a - origin) ** 2).sum() * ((b + 0.5).astype(float) ** 2).sum()))
+        assert abs(sums - lag_sums(a, b, origins=(origin, -0.5), threads=2)).max() <= 1e-15 * scale
+    np.testing.assert_allclose(few[0], by_definition(b[:5, :7], b[:9, :20]), atol=1e-12)
+
+
+def test_spectra_of_what_does_not_fit():
+    """Lengths that are none, more lags than points, planes that are larger, stacks, sums of another shape."""
+    x = np.zeros((90, 100))
+    for firsts, b, shape, size, match in [
+        ([x], x, (1, 1, 1), (80, 64), "of this length"), ([x], x, (1, 1, 1), (64, 4096), "of this length"), ([x[:20]], x, (1, 71, 1), (64, 64), "more lags"),
+        ([x], x[1:], (1, 1, 1), (64, 64), "larger"), ([x[None]], x, (1, 1, 1), (64, 64), "planes"), ([x], x, (2, 1, 1), (64, 64), "contiguous"),
+        ([x], x, (1, 1, 2), (64, 64), "contiguous"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=match):
+            _native.lag_spectra(firsts, b, np.zeros(shape), [0.0] * len(firsts), 0.0, size, 1)
+
+
 def test_shapes_that_do_not_fit_are_refused():
     """b smaller than a, other planes, vectors."""
     for a, b in [((3, 3), (2, 3)), ((3, 3), (3, 2)), ((2, 3, 3), (3, 3, 3)), ((3,), (3,)), ((3, 3), (1, 3, 3))]:

@@ -2,74 +2,74 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _native
 from .._lags import lag_sums
 
 __all__ = ["by_transform", "by_transforms", "lags", "together"]
 
-_DIRECT = 1000  # lags; beyond, transforms are faster (benchmarks/learning.py)
-_TOGETHER = 600, 1200  # those of one picture with itself and with another, which share a transform; samples of one byte
-_TILE = 1024
+_DIRECT = 70  # lags; beyond, transforms are faster (benchmarks/learning.py)
+_TOGETHER = 20, 100  # those of one picture with itself and with another, which share a transform; of integers, whose sums are exact in registers
+_LENGTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+_CACHED = 100_000  # points of a tile; larger ones leave the cache
 
 
 def lags(a: NDArray, b: NDArray, origins: tuple[float, float], threads: int) -> NDArray[np.float64]:
     """``L[p, q] = sum of (a[y, x] - origins[0]) * (b[y + p, x + q] - origins[1])``."""
-    wanted = (b.shape[0] - a.shape[0] + 1) * (b.shape[1] - a.shape[1] + 1)
-    if wanted > _DIRECT and min(b.shape) > 64:
+    spans = tuple(m - n for n, m in zip(a.shape, b.shape, strict=True))
+    if math.prod(s + 1 for s in spans) > _DIRECT and _worthwhile(b, spans):
         return by_transform(a, b, origins, threads)
     return lag_sums(a, b, origins=origins, threads=threads)
 
 
-def together(b: NDArray, wanted: int) -> bool:
-    """Whether transforms that share that of b are faster for so many lags of each."""
-    return wanted > _TOGETHER[b.dtype.itemsize == 1] and min(b.shape) > 64
+def together(b: NDArray, size: tuple[int, int]) -> bool:
+    """Whether transforms that share that of b are faster for the lags of windows of this size."""
+    return math.prod(size) > _TOGETHER[b.dtype.kind != "f"] and _worthwhile(b, (size[0] - 1, 2 * size[1] - 2))
 
 
-def by_transform(a: NDArray, b: NDArray, origins: tuple[float, float], threads: int, tile: int = _TILE) -> NDArray[np.float64]:
+def _worthwhile(b: NDArray, spans: tuple[int, ...]) -> bool:
+    return min(b.shape) > 64 and 2 * max(spans) < _LENGTHS[-1]
+
+
+def by_transform(
+    a: NDArray, b: NDArray, origins: tuple[float, float], threads: int, tile: tuple[int, int] | None = None
+) -> NDArray[np.float64]:  # fmt: skip
     """The same through spectra."""
     return by_transforms([(a, origins[0])], b, origins[1], threads, tile)[0]
 
 
 def by_transforms(
-    firsts: list[tuple[NDArray, float]], b: NDArray, origin: float, threads: int, tile: int = _TILE
+    firsts: list[tuple[NDArray, float]], b: NDArray, origin: float, threads: int, tile: tuple[int, int] | None = None
 ) -> list[NDArray[np.float64]]:  # fmt: skip
     """Of several a, each with its origin, and one b: through spectra, which add up over tiles; one transform back, at the end.
 
-    Each tile of a is followed by zeros as far as the lags reach: the circle never closes.
     Products of integers are rounded to integers, which they are.
     """
-    from scipy import fft
-
     spans = [tuple(m - n for n, m in zip(a.shape, b.shape, strict=True)) for a, _ in firsts]
     span = tuple(max(s) for s in zip(*spans, strict=True))
-    n = tuple(fft.next_fast_len(min(max(tile, 4 * s), m), real=True) for s, m in zip(span, b.shape, strict=True))
-    step = tuple(k - s for k, s in zip(n, span, strict=True))
-    totals = [np.zeros((n[0], n[1] // 2 + 1), complex) for _ in firsts]
-    first, second = np.zeros(n), np.zeros(n)
-    rows, columns = (max(sides) for sides in zip(*(a.shape for a, _ in firsts), strict=True))
-    for top in range(0, rows, step[0]):
-        for left in range(0, columns, step[1]):
-            # What tiles of b hold beyond the lags of their tile of a meets its zeros.
-            _fill(second, b[top : top + n[0], left : left + n[1]], origin)
-            there = fft.rfft2(second, workers=threads)
-            for (a, less), total in zip(firsts, totals, strict=True):
-                _fill(first, a[top : top + step[0], left : left + step[1]], less)
-                spectrum = fft.rfft2(first, workers=threads)
-                np.conj(spectrum, out=spectrum)
-                spectrum *= there
-                total += spectrum
-    found = []
-    for (a, less), total, (down, across) in zip(firsts, totals, spans, strict=True):
-        sums = fft.irfft2(total, n, workers=threads)[: down + 1, : across + 1]
-        whole = all(x.dtype.kind in "biu" and x.dtype.itemsize == 1 and o == int(o) for x, o in ((a, less), (b, origin)))
-        found.append(np.rint(sums) if whole else sums.copy())
-    return found
+    outputs = tuple(m - min(s) for m, s in zip(b.shape, zip(*spans, strict=True), strict=True))
+    found = np.empty((len(firsts), span[0] + 1, span[1] + 1))
+    _native.lag_spectra([a for a, _ in firsts], b, found, [o for _, o in firsts], origin, tile or _tile(outputs, span), threads)
+    whole = [all(x.dtype.kind in "biu" and x.dtype.itemsize == 1 and o == int(o) for x, o in ((a, less), (b, origin))) for a, less in firsts]
+    return [
+        (np.rint(sums) if exact else sums)[: down + 1, : across + 1]
+        for sums, exact, (down, across) in zip(found, whole, spans, strict=True)
+    ]  # fmt: skip
 
 
-def _fill(tile: NDArray, part: NDArray, origin: float) -> None:
-    rows, columns = part.shape
-    tile[rows:] = 0
-    tile[:rows, columns:] = 0
-    np.subtract(part, origin, out=tile[:rows, :columns], dtype=float, casting="unsafe")
+@lru_cache(maxsize=256)
+def _tile(outputs: tuple[int, int], span: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the tiles of least work."""
+
+    def work(size: tuple[int, int]) -> float:
+        tiles = math.prod(-(-n // (k - s)) for n, k, s in zip(outputs, size, span, strict=True))
+        points = math.prod(size)
+        return (tiles + 1) // 2 * points * math.log2(points) * max(1.0, (0.3 + 0.7 * points / _CACHED))
+
+    lengths = [[n for n in _LENGTHS if n > s] for s in span]
+    return min(((down, across) for down in lengths[0] for across in lengths[1]), key=work)

@@ -135,7 +135,7 @@ def _by_lags(x, y, size, origins, threads) -> NDArray[np.float64]:
     matrix[0, 0] = y.shape[-2] * y.shape[-1]
     matrix[0, patch] = matrix[patch, 0] = patch_sums(x, size, origins[0])
     wide, crosses = None, None
-    if channels == 1 and outputs < 4 and y.shape[-1] >= size[1] > 1 and together(x[0], size[0] * size[1]):
+    if channels == 1 and outputs < 4 and y.shape[-1] >= size[1] > 1 and together(x[0], size):
         shared = x[0, : y.shape[-2], size[1] - 1 : y.shape[-1]]
         wide, *crosses = by_transforms([(shared, origins[0]), *((image, origins[1]) for image in y)], x[0], origins[0], threads)
     matrix[patch, patch] = patch_gram(x, size, origins[0], threads, wide)
