@@ -28,9 +28,12 @@ def patch_gram(x: NDArray, size: tuple[int, int], origin: float, threads: int, w
     gram = np.empty((channels, kh, kw, channels, kh, kw))
     for m in range(channels):
         for n in range(m, channels):
-            there = _half(x[m], x[n], size, origin, threads, m == n, wide)
-            back = there if m == n else _half(x[n], x[m], size, origin, threads, False)
-            block = _walk_down(there, back, x[m], x[n], size, origin)
+            first, second = x[m], x[n]
+            if m == n:
+                second = first
+            there = _half(first, second, size, origin, threads, m == n, wide)
+            back = there if m == n else _half(second, first, size, origin, threads, False)
+            block = _walk_down(there, back, first, second, size, origin)
             gram[m, :, :, n] = block
             gram[n, :, :, m] = block.transpose(2, 3, 0, 1)
     return gram.reshape(channels * kh * kw, -1)
@@ -105,11 +108,17 @@ def _walk_down(there, back, first, second, size, origin) -> NDArray[np.float64]:
     block[0] = there
     block[:, :, 0, :] = back.transpose(1, 2, 0)
     if kh > 1:
-        change = _row_products(_less(first[h:], origin), _less(second[h:], origin), kw, w)
-        change -= _row_products(_less(first[: kh - 1], origin), _less(second[: kh - 1], origin), kw, w)
+        change = _row_products(*_rows(first, second, slice(h, None), origin), kw, w)
+        change -= _row_products(*_rows(first, second, slice(kh - 1), origin), kw, w)
         for a in range(kh - 1):
             block[a + 1, :, 1:] = block[a, :, :-1] + change[a]
     return block
+
+
+def _rows(first, second, rows, origin) -> tuple[NDArray, NDArray]:
+    """Of both, or of the one that both are."""
+    part = _less(first[rows], origin)
+    return part, part if first is second else _less(second[rows], origin)
 
 
 def _row_products(first, second, kw, w) -> NDArray[np.float64]:
@@ -118,7 +127,7 @@ def _row_products(first, second, kw, w) -> NDArray[np.float64]:
     products = np.zeros((rows, kw, rows, kw))
     for d in range(kw):
         products[:, 0, :, d] = first[:, :w] @ second[:, d : d + w].T
-        products[:, d, :, 0] = first[:, d : d + w] @ second[:, :w].T
+        products[:, d, :, 0] = products[:, 0, :, d].T if first is second else first[:, d : d + w] @ second[:, :w].T
     for b in range(kw - 1):
         gone = first[:, b, None, None] * second[None, :, : kw - 1]
         come = first[:, b + w, None, None] * second[None, :, w : w + kw - 1]

@@ -24,7 +24,7 @@ from .pieces import all_finite
 
 __all__ = ["Band", "Frame", "Pair", "bands", "check", "moments", "origins_of", "over", "places", "read_size", "usable"]
 
-_BAND = 1 << 20  # output samples that are looked at at a time
+_BAND = 1 << 18  # output samples that are looked at at a time, with what is made of them in cache
 _TASK = 1 << 24  # and that are worth a task on a cluster
 _WORK = 3e9  # multiplications that a rough look may cost
 
