@@ -173,7 +173,7 @@ def test_tiles_add_up_to_the_picture(size, step):
 
 
 def test_outputs_of_a_smaller_window_were_not_predicted():
-    """`_Between` leaves them out, as the array does that is made for pictures in memory."""
+    """`_Between` leaves them out."""
     pair = pairs.check(X, after(SHARP), "depthwise", None, None)
     frame = pairs.Frame((7, 7), (-3, -3))
     inside = levels._Between(pair, -1e9, 1e9, frame, np.ones((1, 1, 7, 7)), np.zeros(1))

@@ -22,6 +22,7 @@ __all__ = ["clipped", "level_unit", "precision_of"]
 
 _ENOUGH = 16  # pixels at a level that make it worth a look
 _SHARE = 5e-4
+_ROWS = 1 << 18  # outputs of which it is worked out at a time whether they lie inside
 
 
 def level_unit(pair: Pair) -> float:
@@ -51,7 +52,7 @@ def precision_of(total: Moments, pair: Pair, k: NDArray | None = None) -> float:
     return (2.0**-10 if pair.after.dtype.itemsize == 2 else 2.0**-22) * size
 
 
-def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, float], request: Any) -> tuple[NDArray | None, int]:
+def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, float], request: Any) -> tuple[_Between | None, int]:
     """Which outputs to leave out because they are *predicted* beyond the levels where `after` stops; and how many there are.
 
     Leaving out those that are observed at a level would prefer noise of one sign near it.
@@ -74,7 +75,7 @@ def clipped(pair: Pair, frame: Frame, total: Moments, origins: tuple[float, floa
         k = np.ascontiguousarray(solution.k.T).reshape(total.outputs, total.channels, *total.size)
         if _by_prediction(pair, frame, k, system.offsets(solution.k), low, high, max(noise, floor), request.threads)[1] < _ENOUGH:
             return None, 0  # nothing is predicted beyond, and hardly anything is left to explain
-    inside = _inside(replace(pair, spread=None), low, high)
+    inside = _Between(replace(pair, spread=None), low, high)
     best = None
     for _ in range(5):
         part = moments(pair, frame, origins, request.threads, inside, enough=True)
@@ -129,15 +130,12 @@ def _pieces(part: NDArray) -> Iterator[NDArray]:
     return (plane[piece] for plane in part for piece in pieces(plane.shape))
 
 
-def _inside(pair: Pair, low: float, high: float) -> Any:
-    if pair.lazy:
-        return _Between(pair, low, high)
-    return ((pair.after > low) & (pair.after < high)).all(1)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Between:
-    """Which outputs lie between the levels, worked out where they are asked for: as observed, or as predicted by a kernel."""
+    """Which outputs lie between the levels, as observed, or as predicted by a kernel: worked out, again, where it is asked for.
+
+    That takes no longer than it did to keep a byte of every output, and no memory that grows with the picture.
+    """
 
     pair: Pair
     low: float
@@ -149,6 +147,13 @@ class _Between:
 
     def __getitem__(self, index: tuple[int, slice, slice]) -> NDArray:
         plane, rows, columns = index
+        out = np.empty((rows.stop - rows.start, columns.stop - columns.start), bool)
+        step = max(1, _ROWS // max(1, out.shape[1]))
+        for top in range(0, len(out), step):
+            out[top : top + step] = self._rows(plane, slice(rows.start + top, min(rows.start + top + step, rows.stop)), columns)
+        return out
+
+    def _rows(self, plane: int, rows: slice, columns: slice) -> NDArray:
         if self.frame is None:
             return self._within(self.pair.after[plane, :, rows, columns])
         # Of a smaller window there are more outputs than were predicted.
@@ -163,22 +168,19 @@ class _Between:
         return ((values > self.low) & (values < self.high)).all(0)
 
 
-def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[Any, int, int]:
+def _by_prediction(pair, frame, k, bias, low, high, margin, threads) -> tuple[_Between, int, int]:
     """Outputs predicted inside the levels by a margin, how many are predicted beyond, and how many of those are on a level."""
-    inside: Any = _Between(replace(pair, spread=None), low + margin, high - margin, frame, k, bias, threads)
-    kept = None if pair.lazy else np.zeros((len(pair.after), *pair.after.shape[-2:]), bool)
+    inside = _Between(replace(pair, spread=None), low + margin, high - margin, frame, k, bias, threads)
     counts = np.zeros(2, int)
-    for found in over(pair, frame, _judged, k, bias, low, high, margin, threads, kept):
+    for found in over(pair, frame, _judged, k, bias, low, high, margin, threads):
         counts += found
-    return inside if kept is None else kept, int(counts[0]), int(counts[1])
+    return inside, int(counts[0]), int(counts[1])
 
 
-def _judged(_pair, _frame, band, k, bias, low, high, margin, threads, kept) -> tuple[int, int]:
+def _judged(_pair, _frame, band, k, bias, low, high, margin, threads) -> tuple[int, int]:
     p = predicted(band.x, k, bias, threads)
     below, above = p < low - margin, p > high + margin
     out, hit = (below | above).any(0), ((below & (band.y <= low)) | (above & (band.y >= high))).any(0)
     if band.used is not None:
         out, hit = out & band.used, hit & band.used
-    if kept is not None:
-        kept[band.plane, band.rows, band.columns] = ((p > low + margin) & (p < high - margin)).all(0)
     return int(np.count_nonzero(out)), int(np.count_nonzero(hit))
