@@ -344,6 +344,32 @@ def test_a_picture_of_ones_own(studio, tmp_path):
     assert value == pytest.approx(expected[y, x], rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [3, 15])
+def test_the_output_comes_with_the_digit(studio, size):
+    """One weight of a random kernel typed anew: the first frame after the key has the output that stays."""
+    studio.get_by_label("Rows", exact=True).first.select_option(str(size))
+    studio.get_by_label("Columns", exact=True).first.select_option(str(size))
+    set_weights(studio, RNG.integers(-9, 10, (size, size)))
+    middle = cell(studio, size // 2, size // 2)
+    middle.fill("4")
+    studio.wait_for_timeout(400)
+    settled(studio)
+    studio.evaluate(
+        """() => {
+          const canvas = document.querySelector("[data-testid=image-output]");
+          window.seen = [canvas.toDataURL()];
+          document.addEventListener("input", () => requestAnimationFrame(() => setTimeout(() => seen.push(canvas.toDataURL()))), { capture: true, once: true });
+        }"""
+    )
+    middle.fill("7")
+    studio.wait_for_function("seen.length === 2")
+    studio.wait_for_timeout(400)  # whole sums have replaced what was edited
+    settled(studio)
+    before, first = studio.evaluate("seen")
+    assert first != before
+    assert first == studio.evaluate("document.querySelector('[data-testid=image-output]').toDataURL()")
+
+
 def test_from_key_to_paint(studio, record_property, capsys):
     """The time from a keystroke to the painted output, told and not judged: machines differ."""
     told = []
