@@ -319,6 +319,10 @@ def test_it_fits_every_width(chromium, url, language):
         tab.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6)
         tab.wait_for_timeout(100)
         assert said_sum(tab) == ((1, 1), 43)
+        for side in ("kernel-rows", "kernel-columns"):
+            tab.get_by_test_id(side).select_option("15")
+        settled(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_a_file_that_is_no_picture_is_said(chromium, url, tmp_path):
