@@ -20,9 +20,11 @@ struct Tile {
 };
 
 // Whether a sum may leave its type's range where the result does not: those of float, which are
-// then taken in double; those of double where pixels are added before the weights come.
+// then taken in double; those of double where pixels are added before the weights come, or before all of them do.
 template <class T>
-static bool needs_range(const Job& job) { return sizeof(T) == 4 || (sizeof(T) == 8 && job.across); }
+static bool needs_range(const Job& job) {
+    return sizeof(T) == 4 || (sizeof(T) == 8 && (job.across || job.method == Method::separable));
+}
 
 static inline bool all_finite(const float* p, i64 n) {
     std::uint32_t bad = 0;

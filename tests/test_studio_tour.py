@@ -319,6 +319,10 @@ def test_it_fits_every_width(chromium, url, language):
         tab.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.6)
         tab.wait_for_timeout(100)
         assert said_sum(tab) == ((1, 1), 43)
+        for side in ("kernel-rows", "kernel-columns"):
+            tab.get_by_test_id(side).select_option("15")
+        settled(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_a_file_that_is_no_picture_is_said(chromium, url, tmp_path):
@@ -342,6 +346,32 @@ def test_a_picture_of_ones_own(studio, tmp_path):
     small = image.reshape(350, 2, 300, 2).mean((1, 3))
     expected = corr2d.corr2d(small, kernels.sobel(1), padding="same", boundary="reflect")
     assert value == pytest.approx(expected[y, x], rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [3, 15])
+def test_the_output_comes_with_the_digit(studio, size):
+    """One weight of a random kernel typed anew: the first frame after the key has the output that stays."""
+    studio.get_by_label("Rows", exact=True).first.select_option(str(size))
+    studio.get_by_label("Columns", exact=True).first.select_option(str(size))
+    set_weights(studio, RNG.integers(-9, 10, (size, size)))
+    middle = cell(studio, size // 2, size // 2)
+    middle.fill("4")
+    studio.wait_for_timeout(400)
+    settled(studio)
+    studio.evaluate(
+        """() => {
+          const canvas = document.querySelector("[data-testid=image-output]");
+          window.seen = [canvas.toDataURL()];
+          document.addEventListener("input", () => requestAnimationFrame(() => setTimeout(() => seen.push(canvas.toDataURL()))), { capture: true, once: true });
+        }"""
+    )
+    middle.fill("7")
+    studio.wait_for_function("seen.length === 2")
+    studio.wait_for_timeout(400)  # whole sums have replaced what was edited
+    settled(studio)
+    before, first = studio.evaluate("seen")
+    assert first != before
+    assert first == studio.evaluate("document.querySelector('[data-testid=image-output]').toDataURL()")
 
 
 def test_from_key_to_paint(studio, record_property, capsys):

@@ -183,7 +183,7 @@ class Transform(_Native):
 
         def run(image: np.ndarray, out: np.ndarray, threads: int) -> None:
             # What the parts add up to may leave the result's range on the way.
-            scaled = down if out.size and image.size and image.dtype.kind == "f" and _near_the_end(image, facts.abs_sum, out.dtype) else 0
+            scaled = down if out.size and image.size and out.dtype.kind == "f" and _near_the_end(image, facts.abs_sum, out.dtype) else 0
             for n, corner in enumerate(corners):
                 native = kept[n] if kept and not scaled else filter_at(*corner, scaled)
                 native.run(image, out, problem.image_dtype == "bfloat16", False, threads, STREAM_BYTES, add=n > 0)
@@ -211,5 +211,7 @@ class Transform(_Native):
 def _near_the_end(image: np.ndarray, abs_sum: float, dtype: np.dtype) -> bool:
     """Whether sums over the finite pixels may pass what the result's type holds; without a copy of the image."""
     end = float(np.finfo(dtype).max) / 4 / max(abs_sum, 1.0)
+    if image.dtype.kind != "f":
+        return not 2.0 ** (8 * image.dtype.itemsize) < end
     largest = np.fmax(float(np.fmax.reduce(image, axis=None)), -float(np.fmin.reduce(image, axis=None)))
     return not largest < end

@@ -1,22 +1,28 @@
-// The output for the state of now: one job in the worker, and only the newest one waiting.
+// The output for the state of now: here where it takes a moment, so that it is in the very next frame; else one job
+// in the worker, and only the newest one waiting.
 
 import { Renderer } from "./render.mjs";
+import { shape } from "./correlate.mjs";
+
+const AT_ONCE = 4e6; // multiplications, a few milliseconds: a weight changed, or a small kernel
+const EDITS = 4; // in a row, after which whole sums are asked for, to go on from with fewer roundings
+const PAUSE = 200; // milliseconds without an edit, after which they are asked for in any case
 
 /**
+ * @typedef {import("./render.mjs").Job} Job
+ * @typedef {Job & {turn: number}} Turn  counted, so that one knows which is newer
  * @typedef {{rendered?: import("./render.mjs").Rendered, error?: string}} Result
- * @typedef {object} Job
- * @property {import("./render.mjs").Picture} picture
- * @property {import("./correlate.mjs").Kernel} kernel
- * @property {import("./correlate.mjs").Options} options
- * @property {import("./render.mjs").Look} look
  */
 
 export class Computer {
   /** @type {Worker | null} */ #worker = null;
-  /** @type {Renderer | null} */ #own = null;
-  /** @type {Job | null} */ #waiting = null;
-  /** @type {Job | null} */ #running = null;
+  #renderer = new Renderer();
+  #turns = 0;
+  /** @type {Turn | null} */ #shown = null;
+  /** @type {Turn | null} */ #waiting = null;
+  /** @type {Turn | null} */ #running = null;
   /** @type {import("./correlate.mjs").Plane | null} */ #sent = null;
+  #pause = 0;
 
   /** @param {() => Worker} makeWorker @param {(result: Result) => void} done */
   constructor(makeWorker, done) {
@@ -28,9 +34,9 @@ export class Computer {
         // A notebook may forbid workers; then the page computes by itself.
         event.preventDefault();
         this.#worker = null;
-        this.#waiting ??= this.#running;
-        this.#running = null;
-        this.#next();
+        const job = this.#waiting ?? (this.idle ? null : this.#running);
+        this.#running = this.#waiting = null;
+        if (job) this.run(job);
       };
     } catch {
       this.#worker = null;
@@ -39,49 +45,83 @@ export class Computer {
 
   /** @param {Job} job */
   run(job) {
-    this.#waiting = job;
-    if (!this.#running) this.#next();
+    clearTimeout(this.#pause);
+    const turn = { ...job, turn: ++this.#turns };
+    const result = this.#here(turn);
+    if (!result) {
+      this.#waiting = turn;
+      if (!this.#running) this.#send();
+      return;
+    }
+    this.#waiting = null;
+    this.#shown = turn;
+    if (this.#renderer.edits >= EDITS) this.#refresh();
+    else this.#pause = setTimeout(() => this.#refresh(), PAUSE);
+    this.done(result);
   }
 
   /** Is the last result that came the one of now? */
   get idle() {
-    return !this.#waiting && !this.#running;
+    return !this.#waiting && !this.#isNewer(this.#running);
   }
 
   close() {
+    clearTimeout(this.#pause);
     this.#worker?.terminate();
   }
 
-  #next() {
-    const job = this.#waiting;
-    if (!job) return;
-    this.#waiting = null;
-    if (!this.#worker) {
-      this.done(this.#here(job));
-      return;
-    }
-    this.#running = job;
-    // The picture goes over once, and not with every key.
-    const { plane, channels } = job.picture;
-    const picture = plane === this.#sent ? null : { plane, channels };
-    this.#sent = plane;
-    this.#worker.postMessage({ ...job, picture });
-  }
-
-  /** @param {Result} result */
-  #finished(result) {
-    this.#running = null;
-    this.done(result);
-    this.#next();
-  }
-
-  /** @param {Job} job @returns {Result} */
-  #here({ picture, kernel, options, look }) {
-    this.#own ??= new Renderer();
+  /** @param {Job} job @returns {Result | null}  nothing, where it would take long and there is a worker */
+  #here(job) {
     try {
-      return { rendered: this.#own.run(picture, kernel, options, look) };
+      const rendered = this.#renderer.run(job, this.#worker ? AT_ONCE : Infinity);
+      return rendered && { rendered };
     } catch (error) {
       return { error: error instanceof Error ? error.message : String(error) };
     }
   }
+
+  /** @param {Turn | null} job */
+  #isNewer(job) {
+    return (job?.turn ?? 0) > (this.#shown?.turn ?? 0);
+  }
+
+  #send() {
+    const job = this.#waiting;
+    if (!job) return;
+    this.#waiting = null;
+    this.#running = job;
+    // The picture goes over once, and not with every job.
+    const { plane, channels } = job.picture;
+    const picture = plane === this.#sent ? null : { plane, channels };
+    this.#sent = plane;
+    /** @type {Worker} */ (this.#worker).postMessage({ ...job, picture });
+  }
+
+  /** @param {Result} result */
+  #finished(result) {
+    const job = /** @type {Turn} */ (this.#running);
+    this.#running = null;
+    const { rendered } = result;
+    if (this.#isNewer(job)) {
+      this.#shown = job;
+      if (rendered) this.#renderer.adopt(job, rendered);
+      this.done(result);
+    } else if (rendered && isNear(job, /** @type {Turn} */ (this.#shown))) {
+      this.#renderer.adopt(job, rendered);
+    }
+    // Perhaps it is now but an edit of what has come.
+    if (this.#waiting) this.run(this.#waiting);
+  }
+
+  /** Whole sums for what is shown, and for the edits that follow. */
+  #refresh() {
+    if (!this.#worker || this.#running || !this.#renderer.edits) return;
+    this.#waiting = this.#shown;
+    this.#send();
+  }
+}
+
+/** Could one be an edit of the other? @param {Job} a @param {Job} b */
+function isNear(a, b) {
+  return a.picture.plane === b.picture.plane && a.options === b.options && String(shape(a.kernel)) === String(shape(b.kernel));
 }

@@ -226,6 +226,9 @@ export function factorsOf(weights) {
   return exact ? { column: column.map((weight) => [weight]), row: [row] } : null;
 }
 
+/** How many taps are added up for an output. @param {number[][]} weights */
+export const tapsOf = (weights) => (factorsOf(weights) ? weights.length + weights[0].length : weights.flat().filter(Boolean).length);
+
 /** Columns first, then rows. @param {Prepared} given @param {{column: number[][], row: number[][]}} factors @param {number} dilation */
 function passes({ source, sizes }, { column, row }, dilation) {
   const step = { stride: 1, dilation };

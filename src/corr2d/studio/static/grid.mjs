@@ -1,7 +1,7 @@
 // The kernel as a grid of numbers: typed, stepped with the wheel or the arrows, dragged, or pasted whole.
 
 import { anchorOf } from "./anchor.mjs";
-import { h } from "./dom.mjs";
+import { AFTER_OUTPUT, h, soon } from "./dom.mjs";
 import { shape } from "./correlate.mjs";
 import { stepOf, withTap } from "./kernel-edit.mjs";
 import { parseKernel, parseNumber, short } from "./kernel-text.mjs";
@@ -14,6 +14,7 @@ const SCROLLING = 400; // milliseconds without a wheel after which a turn over a
 export class Grid {
   /** @type {HTMLInputElement[][]} */ #cells = [];
   #shape = "";
+  #strongest = 1;
   /** @type {WeakMap<HTMLInputElement, string>} what a cell shows already */ #looks = new WeakMap();
   #lastWheel = { time: 0, cell: /** @type {EventTarget | null} */ (null) };
 
@@ -41,18 +42,25 @@ export class Grid {
         if (cell !== document.activeElement || parseNumber(cell.value) !== weight) cell.value = this.#text(cell, weight, columns);
         cell.removeAttribute("aria-invalid");
         const isAnchor = options.padding === "same" && i === ay && j === ax;
-        const looks = `${weight} ${strongest} ${isAnchor}`;
+        const looks = `${weight} ${isAnchor}`;
         if (this.#looks.get(cell) === looks) return; // a key changes one of up to 225
         this.#looks.set(cell, looks);
         const place = `${t("row")} ${i}, ${t("column")} ${j}`;
         cell.title = `${place}: ${weight}`;
         cell.setAttribute("aria-label", `${t("weight")} ${place}${isAnchor ? `, ${t("anchor")}` : ""}`);
-        cell.style.setProperty("--strength", String((0.75 * Math.abs(weight)) / strongest));
+        shade(cell, weight, strongest);
         cell.classList.toggle("negative", weight < 0);
         cell.classList.toggle("anchor", isAnchor);
       }),
     );
+    if (strongest !== this.#strongest) this.#shadeAll();
+    this.#strongest = strongest;
   }
+
+  /** A new strongest weight is another shade for all, which is seen soon enough after the output. */
+  #shadeAll = soon(AFTER_OUTPUT, () => {
+    this.#cells.forEach((line, i) => line.forEach((cell, j) => shade(cell, this.#weight(i, j), this.#strongest)));
+  });
 
   /** @param {HTMLInputElement} cell @param {number} weight @param {number} columns */
   #text(cell, weight, columns) {
@@ -195,6 +203,11 @@ export class Grid {
       this.complain(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** @param {HTMLInputElement} cell @param {number} weight @param {number} strongest */
+function shade(cell, weight, strongest) {
+  cell.style.setProperty("--strength", String((0.75 * Math.abs(weight)) / strongest));
 }
 
 // Where the wheel was last turned: a page that is being scrolled does not edit the cells that pass below the pointer.

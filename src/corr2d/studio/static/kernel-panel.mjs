@@ -29,6 +29,7 @@ export function kernelPanel(store, presets) {
   const size = (/** @type {0 | 1} */ which, /** @type {string} */ word) => {
     const numbers = Array.from({ length: edit.MOST_TAPS }, (_, i) => /** @type {[string, string]} */ ([String(i + 1), String(i + 1)]));
     return select(numbers, {
+      testid: which ? "kernel-columns" : "kernel-rows",
       "aria-label": word,
       onchange: (/** @type {any} */ event) => {
         const sizes = shape(store.state.kernel);
