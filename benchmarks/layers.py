@@ -6,6 +6,7 @@ python benchmarks/bench.py --suite torch [--threads N] [--repeat N] [--seconds S
 from __future__ import annotations
 
 import argparse
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,8 +98,19 @@ def measure(case: Case, args: argparse.Namespace) -> bool:
     return True
 
 
+def keep_memory() -> None:
+    """glibc is told not to give memory back: whose large results meet new pages at every call is chance, and triples their time."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another library's allocator
+        return
+    for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+        mallopt(parameter, 1 << 30)
+
+
 def main(args: argparse.Namespace) -> int:
     """All cases whose title matches; 1 if any result was wrong."""
+    keep_memory()
     torch.set_num_threads(args.threads)
     corr2d.set_threads(args.threads)
     print(f"float32, {args.threads} threads, milliseconds of torch.nn.Conv2d {torch.__version__} / corr2d.nn.Conv2D; ~: noisy")

@@ -67,6 +67,9 @@ static inline std::uint64_t magnitude(double x) {
     return b & 0x7fffffffffffffffu;
 }
 
+template <class T>
+static constexpr DType own_dtype = sizeof(T) == 4 ? DType::f32 : DType::f64;  // not asked of 16-bit sums
+
 template <class T, class S, bool Swapped>
 static inline T sample(const char* p) {
     S s;

@@ -72,6 +72,7 @@ struct Gather {
     // Of rows that are one run of pixels: `head` pixels from elsewhere, `body` as they lie, the
     // rest from elsewhere; `source` says where those come from (-1: fill), heads first.
     bool simple = false;
+    bool whole = false;  // ... and whose samples are the sums' own, side by side: whole vectors are copied
     i64 head = 0, body = 0;
     i64* source = nullptr;
     i64 slot = 0, filled_channel = -1;
@@ -79,6 +80,7 @@ struct Gather {
     void find_sources(i64* room) {
         simple = layout && layout->pieces == 1 && layout->step == 1;
         if (!simple) return;
+        whole = sizeof(T) > 2 && job.in.dtype == own_dtype<T> && !job.in.swapped && job.lanes == 1 && job.in.col_stride == static_cast<i64>(sizeof(T));
         const i64 left = x0 - job.x.before, n = layout->length;
         head = min64(n, max64(0, -left));
         body = max64(0, min64(n, job.in.cols - left) - head);
@@ -95,6 +97,7 @@ struct Gather {
             }
             return;
         }
+        if (whole) return copy_whole(to, row, *fill);
         const i64 lanes = job.lanes, pixel = job.in.col_stride, sample_step = lanes > 1 ? pixel / lanes : pixel;
         const i64* from = source;
         auto elsewhere = [&](i64 first, i64 until) {
@@ -111,6 +114,31 @@ struct Gather {
         elsewhere(head + body, layout->length);
     }
 
+    // Half of what a narrow row cost was its calls and loops: short runs are written as vectors, a little beyond
+    // their end, for there is room, and what comes next overwrites it.
+    void copy_whole(T* to, const char* row, T fill) const {
+        constexpr i64 L = Vec<T>::lanes, item = sizeof(T);
+        const i64 end = head + body;
+        const i64* from = source;
+        auto elsewhere = [&](i64 first, i64 until) {
+            if (job.boundary == Boundary::constant) {
+                const auto filled = typename Vec<T>::type{} + fill;
+                for (i64 i = first; i < until; i += L) store(to + i, filled);
+                return;
+            }
+            for (i64 i = first; i < until; ++i) __builtin_memcpy(to + i, row + *from++ * item, item);
+        };
+        elsewhere(0, head);
+        const char* samples = row + (x0 - job.x.before + head) * item;
+        if (body >= L) {
+            for (i64 i = 0; i < body - L; i += L) __builtin_memcpy(to + head + i, samples + i * item, kVectorBytes);
+            __builtin_memcpy(to + end - L, samples + (body - L) * item, kVectorBytes);
+        } else {
+            for (i64 i = 0; i < body; ++i) __builtin_memcpy(to + head + i, samples + i * item, item);
+        }
+        elsewhere(end, layout->length);
+    }
+
     // The rows that output rows [from, until) of the band need.
     void rows(Rows<T>& rows, i64 from, i64 until) {
         const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
@@ -125,11 +153,14 @@ struct Gather {
     }
 
 private:
-    void row(Rows<T>& rows, i64 c, i64 r) {
+    CORR2D_INLINE void row(Rows<T>& rows, i64 c, i64 r) {
         const T*& entry = rows.table[c * rows.rows + r];
-        if (entry) return;
+        if (!entry) bring(rows, entry, c, r);
+    }
+
+    void bring(const Rows<T>& rows, const T*& entry, i64 c, i64 r) {
         const i64 top = y0 * job.y.stride - job.y.before, ahead = r + kRows;
-        const char* base = plane + job.in_offset(c);
+        const char* base = c ? plane + job.in_offset(c) : plane;
         const i64 at = source_index(job.boundary, top + r, job.in.rows);
         const T* fill = fills + c;
         if (at < 0) {

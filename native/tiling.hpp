@@ -8,9 +8,6 @@
 
 namespace corr2d { namespace CORR2D_ISA {
 
-template <class T>
-static constexpr DType own_dtype = sizeof(T) == 4 ? DType::f32 : DType::f64;  // not asked of 16-bit sums
-
 // Everything a tile needs beside its rows; all sizes follow from the job.
 struct Sizes {
     RowLayout layout;

@@ -193,6 +193,77 @@ def test_vmap_and_per_sample_gradients():
         torch.testing.assert_close(per_sample[i], wanted)
 
 
+def padded_conv2d(x, k):
+    """PyTorch's own composition, whose forward mode is its own: padding 2 with 1.5, stride 2."""
+    return torch.conv2d(torch.nn.functional.pad(x, (2, 2, 2, 2), value=1.5)[None, None], k[None, None], stride=2)[0, 0]
+
+
+def padded_corr2d(x, k):
+    return corr2d.corr2d(x, k, padding=2, fill=1.5, stride=2)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, at the first call of its jvp
+def test_forward_mode():
+    """Tangents of the image, the kernel and both, by torch.func and by dual numbers; derivatives of derivatives."""
+    x, k, dx, dk = (tensor(*shape, grad=False) for shape in ((6, 7), (2, 3), (7, 6), (3, 2)))
+    dx, dk = dx.t(), dk.t()
+    for ours, theirs in zip(torch.func.jvp(padded_corr2d, (x, k), (dx, dk)), torch.func.jvp(padded_conv2d, (x, k), (dx, dk)), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    dual = torch.autograd.forward_ad
+    for tangents in ((dx, None), (None, dk), (dx, dk)):
+        with dual.dual_level():
+            pair = [t if d is None else dual.make_dual(t, d) for t, d in zip((x, k), tangents, strict=True)]
+            ours, theirs = (dual.unpack_dual(call(*pair)) for call in (padded_corr2d, padded_conv2d))
+            torch.testing.assert_close(ours.tangent, theirs.tangent)
+    for argument in (0, 1):
+        torch.testing.assert_close(torch.func.jacfwd(padded_corr2d, argument)(x, k), torch.func.jacrev(padded_conv2d, argument)(x, k))
+        ours, theirs = (torch.func.hessian(lambda x, k, call=call: call(x, k).pow(3).sum(), argument)(x, k) for call in (padded_corr2d, padded_conv2d))
+        torch.testing.assert_close(ours, theirs)
+    pair = x.requires_grad_(), k.requires_grad_()
+    assert torch.autograd.gradcheck(padded_corr2d, pair, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(padded_corr2d, pair, check_fwd_over_rev=True)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_layers_forward_mode():
+    """Parameters, the bias among them, and images; layers of one channel, a few, and in groups."""
+    for arguments, options in (((1, 1, 3), {}), ((2, 3, 3), dict(padding=1)), ((4, 4, 5), dict(groups=4, padding="same"))):
+        ours, theirs = corr2d.nn.Conv2D(*arguments, **options).double(), torch.nn.Conv2d(*arguments, **options).double()
+        theirs.load_state_dict(ours.state_dict())
+        x, dx = tensor(2, arguments[0], 9, 8, grad=False), tensor(8, arguments[0], 9, 2, grad=False).movedim(0, -1).movedim(-2, 0)
+        parameters = {name: p.detach() for name, p in ours.named_parameters()}
+        tangents = {name: torch.ones_like(p) * 0.5 for name, p in parameters.items()}
+        results = [
+            torch.func.jvp(lambda q, x, layer=layer: torch.func.functional_call(layer, q, (x,)), (parameters, x), (tangents, dx)) for layer in (ours, theirs)
+        ]  # fmt: skip
+        torch.testing.assert_close(*results)
+        only = [torch.func.jvp(lambda b, layer=layer: torch.func.functional_call(layer, parameters | {"bias": b}, (x,)), (parameters["bias"],), (tangents["bias"],))
+                for layer in (ours, theirs)]  # fmt: skip
+        torch.testing.assert_close(*only)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_forward_mode_and_compilers():
+    """Not in a graph, where PyTorch would take the tangent to be zero: beside it, or an error that says so."""
+    x, k, d = tensor(6, 7, grad=False), tensor(2, 3, grad=False), tensor(7, 6, grad=False).t()
+
+    def tangent(x, k, d):
+        return torch.func.jvp(lambda x: padded_corr2d(x, k), (x,), (d,))[1]
+
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(tangent, backend="eager")(x, k, d), tangent(x, k, d))
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="forward mode .* not part of a compiler's graph"):
+        torch.compile(tangent, backend="eager", fullgraph=True)(x, k, d)
+    compiled = torch.compile(padded_corr2d, backend="eager")
+    dual = torch.autograd.forward_ad
+    with dual.dual_level():
+        ours, theirs = (dual.unpack_dual(call(dual.make_dual(x, d), k)).tangent for call in (compiled, padded_conv2d))
+        torch.testing.assert_close(ours, theirs)
+        with pytest.raises(TypeError, match=r"image has a tangent.*detach"):
+            corr2d.plan(x, k)(dual.make_dual(x, d))
+
+
 def test_other_devices_stay_there():
     """A tensor of the meta device, which has a shape and no pixels, gives such a one."""
     image = torch.empty(2, 3, 9, 10, device="meta")

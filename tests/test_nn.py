@@ -276,3 +276,68 @@ except ImportError as error:
     print(type(error).__name__, error)
 """
     assert run_python(code).strip() == 'MissingExtraError corr2d.nn needs PyTorch: pip install "corr2d[torch]"'
+
+
+# -------------------------------------------------------------------------------------------------
+# who computes
+
+
+def gone(layer):
+    """Whether the last call went to conv2d."""
+    asked, geometry = layer._route
+    return asked is not None and geometry is None
+
+
+def test_a_call_that_goes_to_conv2d_looks_again_when_anything_changes():
+    """The layer remembers that such a call went to conv2d; another stride, padding, dtype or shape is computed as it is."""
+    theirs, ours = both(3, 16, 3, padding=1)
+    x = torch.randn(8, 3, 20, 21)
+    with torch.no_grad():
+        assert torch.equal(ours(x), theirs(x))
+        assert gone(ours)  # or this tests nothing
+        for name, value in (("stride", (2, 1)), ("padding", (0, 2)), ("dilation", (1, 2)), ("padding_mode", "zeros")):
+            for layer in (theirs, ours):
+                setattr(layer, name, value)
+            torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+        ours.padding_mode = "symmetric"
+        k, b = ours.weight, ours.bias[:, None, None]
+        wanted = corr2d.corr2d(x, k, padding=(0, 2), boundary="symmetric", stride=(2, 1), dilation=(1, 2)) + b
+        torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-5)
+        ours.padding_mode = "zeros"
+        with pytest.raises(ValueError, match=r"\(N, 3, H, W\).*\(8, 4, 20, 21\)"):
+            ours(torch.randn(8, 4, 20, 21))
+        assert ours(x.double()).dtype == torch.float64
+        assert ours(x.bfloat16()).dtype == torch.bfloat16
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert ours(x).dtype == torch.bfloat16
+    results = []
+    for layer in (theirs, ours):
+        leaf = x.clone().requires_grad_()
+        layer(leaf).square().sum().backward()
+        results.append((leaf.grad, *(p.grad for p in layer.parameters())))
+    torch.testing.assert_close(*results, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("shape", "arguments", "alone", "learning"), [
+    ((1, 3, 4, 4), (3, 16, 3), None, True), ((4, 1, 512, 512), (1, 1, 7), False, False),
+    ((2, 64, 28, 28), (64, 64, 3), True, True),
+])  # fmt: skip
+def test_small_and_many_channelled_calls_go_to_conv2d(shape, arguments, alone, learning):
+    """Small work costs less there than our calls; one channel never goes; and what goes has its own history."""
+    layer, x = corr2d.nn.Conv2D(*arguments), torch.randn(shape)
+    with torch.no_grad():
+        layer(x)
+    assert alone is None or gone(layer) == alone  # None: either is as quick
+    y = layer(x.requires_grad_())
+    assert gone(layer) == learning
+    assert ("ConvolutionBackward" in type(y.grad_fn).__name__) == learning
+
+
+def test_weights_that_learn_are_not_listed_anew():
+    """A list of taps would have to be made for each call: it is planned for kernels that stay only."""
+    from corr2d import _torch
+
+    shape, single = torch.Size((1, 1, 64, 64)), torch.float32
+    geometry = _torch.Geometry(1, 1, 1, 1, 1, 1, 1, 1, 0, 1)
+    taught = _torch._trained(shape, single, torch.Size((16, 1, 3, 3)), geometry, 0.0, 0.0, single, True, True, "cpu")
+    assert taught.choice()[0].method != "sparse"

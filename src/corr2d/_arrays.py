@@ -112,10 +112,17 @@ def _namespace(value: Any) -> Any:
     return value.__array_namespace__()
 
 
+def has_tangent(tensor: Any, torch: Any) -> bool:
+    """Whether a derivative of forward mode goes along with it."""
+    forward = torch.autograd.forward_ad
+    return forward._current_level >= 0 and forward.unpack_dual(tensor).tangent is not None
+
+
 def refuse_history(tensor: Any, torch: Any, what: str) -> None:
-    if tensor.requires_grad and torch.is_grad_enabled():
+    history = "requires grad" if tensor.requires_grad and torch.is_grad_enabled() else "has a tangent" if has_tangent(tensor, torch) else ""
+    if history:
         raise DTypeError(
-            f"{what} requires grad, which only corr2d and convolve2d carry, and only between tensors; make the image one with "
+            f"{what} {history}, which only corr2d and convolve2d carry, and only between tensors; make the image one with "
             f"torch.from_numpy, pass {what}.detach(), or call under torch.no_grad()"
         )
 

@@ -306,15 +306,25 @@ class Trained:
         key = finite, method, threads
         if key not in self._choices:
             p = self.problem
-            weights = np.full(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size, 1.0 if finite else math.nan)
+            weights = np.full(p.weights_shape, 1.0 if finite else math.nan)
             self._choices[key] = _consider(p, unmeasured(weights, None), method, threads)[:2]
         return self._choices[key]
 
+    def seconds(self, threads: int) -> dict[str, float]:
+        """The least that each engine is predicted to take."""
+        considered = _consider(self.problem, unmeasured(np.ones(self.problem.weights_shape), None), "auto", threads)[2]
+        times: dict[str, float] = {}
+        for c in considered:
+            if c.seconds is not None:
+                times[c.engine] = min(c.seconds, times.get(c.engine, c.seconds))
+        return times
+
     def run(self, weights: np.ndarray, biases: np.ndarray | None, method: str, threads: int, image: np.ndarray, out: np.ndarray) -> None:
-        """Correlate: `weights` and `biases` are float32 or float64 and contiguous, `image` and `out` canonical."""
+        """Correlate: `weights` and `biases` are float32 or float64, contiguous, of any shape; `image` and `out` canonical."""
         kept, used = self._ready.get((method, threads), (None, 0))
         runner = kept and kept.renewed(weights, biases)
         if runner is None:
+            weights = weights.reshape(self.problem.weights_shape)
             facts = unmeasured(*(None if a is None else a.astype(np.float64, copy=False) for a in (weights, biases)))
             candidate, used = self.choice(facts.finite, method, threads)
             runner = candidate.prepare(self.problem, facts)

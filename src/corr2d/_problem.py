@@ -114,6 +114,11 @@ class Problem:
         return tuple((k - 1) * d for k, d in zip(self.kernel_size, self.dilation, strict=True))
 
     @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """(kh, kw), with channels (O, I, kh, kw), and a bank's axis before them."""
+        return ((self.bank,) if self.bank > 1 else ()) + (self.channels or ()) + self.kernel_size
+
+    @property
     def planes(self) -> int:
         return math.prod(self.lead)
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from . import _arrays, _native
 from ._adjoint import image_gradient, kernel_gradient
@@ -93,6 +94,8 @@ def _part(p: Problem, channels, shape, kernel_size, pads, dilation, image_dtype,
 
 def _empty(like: Tensor, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
     """A new tensor whose channels lie where those of `like` do: between the pixels, or as planes."""
+    if like.is_contiguous():
+        return torch.empty(shape, dtype=dtype, device=like.device)
     n = like.dim()
     if n >= 3 and like.shape[-3] > 1 and like.stride(-3) == 1 and like.stride(-1) == like.shape[-3]:
         order = [*range(n - 3), n - 2, n - 1, n - 3]
@@ -103,7 +106,7 @@ def _empty(like: Tensor, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
 
 def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
     """The samples as engines take them: (*lead, [channels,] rows, columns), NumPy's on the CPU."""
-    array = tensor.detach()
+    array = tensor.detach() if tensor.requires_grad else tensor
     if p.device == "cpu":
         array = (array.view(torch.uint16) if array.dtype == torch.bfloat16 else array).numpy()
     if p.bank == 1:  # as it is
@@ -111,17 +114,12 @@ def _canonical(tensor: Tensor, p: Problem, channels: int) -> Any:
     return array.reshape(p.lead + ((p.channels[channels],) if p.channels else ()) + tuple(array.shape[-2:]))
 
 
-def _weights(weight: Tensor, p: Problem) -> np.ndarray:
-    """float32 or float64, a bank's axis first; (kh, kw) alone where every plane has the same."""
-    return _numbers(weight).reshape(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
-
-
 def _numbers(tensor: Tensor) -> np.ndarray:
     """Contiguous, float32 or float64, perhaps the tensor's own memory."""
     tensor = tensor.detach()
-    if tensor.dtype not in (torch.float32, torch.float64):
+    if tensor.dtype is not torch.float32 and tensor.dtype is not torch.float64:
         tensor = tensor.to(torch.float32 if tensor.is_floating_point() else torch.float64)
-    return tensor.cpu().contiguous().numpy()
+    return (tensor if tensor.is_cpu and tensor.is_contiguous() else tensor.cpu().contiguous()).numpy()
 
 
 def _count(threads: int) -> int:
@@ -134,7 +132,7 @@ def _run(t: Trained, weights: np.ndarray, biases: np.ndarray | None, image: Any,
         if t.problem.trained:
             t.run(weights, biases, method, threads, image, out)
         else:
-            make_plan(t.problem, np.array(weights, dtype=np.float64), method, threads).compute(image, out)
+            make_plan(t.problem, np.array(weights, dtype=np.float64).reshape(t.problem.weights_shape), method, threads).compute(image, out)
 
 
 class _on_team:
@@ -178,14 +176,21 @@ def forward(
     """``correlate``, as it runs."""
     t = _trained(image.shape, image.dtype, weight.shape, tuple(geometry), fill, offset, dtype, relaxed, trained, image.device)
     p = t.problem
-    if relaxed and p.device == "cpu" and p.channels and method == "auto" and t.choice()[0].engine == "torch" and device_engine.own_padding(p):
+    if relaxed and method == "auto" and _conv2d_takes(t):
         with device_engine.thread_count(torch, _count(threads)):
             return _conv2d(image, weight, bias, Geometry(*geometry), dtype)
     out = _empty(image, _with_size(image.shape, weight.shape, p.out_size), dtype)
-    if p.outputs:
+    if out.numel():
         biases = None if bias is None else _numbers(bias)
-        _run(t, _weights(weight, p), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
+        _run(t, _numbers(weight), biases, _canonical(image, p, 1), _canonical(out, p, 0), method, threads)
     return out
+
+
+@lru_cache(maxsize=1024)
+def _conv2d_takes(t: Trained) -> bool:
+    """Whether ``conv2d`` is the planner's choice, and has the padding itself."""
+    p = t.problem
+    return p.device == "cpu" and p.channels is not None and device_engine.own_padding(p) and t.choice()[0].engine == "torch"
 
 
 def _conv2d(image: Tensor, weight: Tensor, bias: Tensor | None, g: Geometry, dtype: torch.dtype) -> Tensor:
@@ -229,7 +234,7 @@ def image_gradient_op(
     if p.device != "cpu":
         return device_engine.image_gradient(torch, p, weight, gradient, dtype).reshape(shape)
     inside = p.boundary is Boundary.CONSTANT or not p.pads_used
-    around = [d * (k - 1) - pad for d, k, pads in zip(p.dilation, p.kernel_size, p.pads, strict=True) for pad in pads]
+    around = _around(p)
     if p.stride == (1, 1) and inside and min(around) >= 0 and gradient.numel():
         # Turned, and from outputs to inputs, it is a correlation as any other.
         back = Geometry.of((around[:2], around[2:]), Boundary.CONSTANT, (1, 1), p.dilation, p.bank)
@@ -245,8 +250,13 @@ def image_gradient_op(
         t = _part(p, swapped, seen.shape, taps.shape[-2:], pads, dilation, name_of(gradient.dtype), name_of(wide), part.shape[-2:])
         _run(t, np.ascontiguousarray(taps), None, seen, part, "auto", threads)
 
-    image_gradient(p, _weights(weight, p), _canonical(gradient, p, 0), correlate, _canonical(out, p, 1))
+    image_gradient(p, _numbers(weight).reshape(p.weights_shape), _canonical(gradient, p, 0), correlate, _canonical(out, p, 1))
     return out if wide == dtype else out.to(dtype)
+
+
+def _around(p: Problem) -> list[int]:
+    """The padding of an unstrided image gradient, where no more was added to the image than the kernel reaches."""
+    return [d * (k - 1) - pad for d, k, pads in zip(p.dilation, p.kernel_size, p.pads, strict=True) for pad in pads]
 
 
 def _turned(weight: Tensor, p: Problem) -> Tensor:
@@ -270,11 +280,12 @@ def kernel_gradient_op(
     p = _trained(image.shape, image.dtype, tuple(shape), tuple(geometry), fill, 0.0, gradient.dtype, True, True, image.device).problem
     if not gradient.numel():
         return torch.zeros(shape, dtype=dtype, device=image.device)
-    if p.device != "cpu" or device_engine.sums_lags_faster(p):
-        with device_engine.settings(torch, _count(threads)):
+    elsewhere = p.device != "cpu"
+    if elsewhere or device_engine.sums_lags_faster(p):
+        with device_engine.settings(torch, _count(threads)) if elsewhere else device_engine.thread_count(torch, _count(threads)):
             return device_engine.kernel_gradient(torch, p, image, gradient).reshape(shape).to(dtype)
     image, gradient = (t.float() if t.dtype == torch.bfloat16 else t for t in (image, gradient))
-    sums = np.empty(((p.bank,) if p.bank > 1 else ()) + (p.channels or ()) + p.kernel_size)
+    sums = np.empty(p.weights_shape)
     with _on_team(_count(threads)) as threads:
         kernel_gradient(p, _canonical(gradient, p, 0), _canonical(image, p, 1), sums, threads)
     return torch.from_numpy(sums).reshape(tuple(shape)).to(dtype)
@@ -289,9 +300,17 @@ def _(gradient, image, shape, geometry, fill, dtype, threads):
 # derivatives: <g, correlate(x, k)> is linear in each of the three
 
 
+def _keep(ctx: Any, a: Tensor, b: Tensor, output: Tensor) -> None:
+    """The two tensors that an operator is linear in, for derivatives in either direction."""
+    ctx.save_for_backward(a, b)
+    if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
+        ctx.save_for_forward(a, b)  # not otherwise: backward does not let go of these
+    ctx.dtype, ctx.shape = output.dtype, list(output.shape)
+
+
 def _keep_correlate(ctx, inputs, output):
     image, weight, bias, geometry, fill, _, _, _, threads, relaxed, trained = inputs
-    ctx.save_for_backward(image, weight)
+    _keep(ctx, image, weight, output)
     ctx.bias_dtype = None if bias is None else bias.dtype
     ctx.rest = geometry, fill, threads, relaxed, trained
 
@@ -311,7 +330,7 @@ def _derive_correlate(ctx, g):
 
 def _keep_image_gradient(ctx, inputs, output):
     gradient, weight, _, geometry, _, threads, relaxed, trained = inputs
-    ctx.save_for_backward(gradient, weight)
+    _keep(ctx, gradient, weight, output)
     ctx.rest = geometry, threads, relaxed, trained
 
 
@@ -326,7 +345,7 @@ def _derive_image_gradient(ctx, v):
 
 def _keep_kernel_gradient(ctx, inputs, output):
     gradient, image, _, geometry, fill, _, threads = inputs
-    ctx.save_for_backward(gradient, image)
+    _keep(ctx, gradient, image, output)
     ctx.rest = geometry, fill, threads
 
 
@@ -337,6 +356,47 @@ def _derive_kernel_gradient(ctx, v):
     for_gradient = _call(correlate_op, image, v, None, geometry, fill, 0.0, gradient.dtype, "auto", threads, True, True) if needed[0] else None
     for_image = _call(image_gradient_op, gradient, v, image.shape, geometry, image.dtype, threads, True, True) if needed[1] else None
     return for_gradient, for_image, *[None] * 5
+
+
+# -------------------------------------------------------------------------------------------------
+# forward-mode derivatives: each operator is linear in two tensors, and affine in fill and offset
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    first, *others = parts
+    return first + others[0] if others else first
+
+
+def _push_correlate(ctx, image_t, weight_t, bias_t, *_):
+    image, weight = ctx.saved_tensors
+    geometry, fill, threads, relaxed, trained = ctx.rest
+    parts = []
+    if image_t is not None:
+        parts.append(_call(correlate_op, image_t, weight, None, geometry, 0.0, 0.0, ctx.dtype, "auto", threads, relaxed, trained))
+    if weight_t is not None:
+        parts.append(_call(correlate_op, image, weight_t, None, geometry, fill, 0.0, ctx.dtype, "auto", threads, relaxed, trained))
+    if bias_t is None:
+        return _total(parts)
+    bias_t = bias_t.to(ctx.dtype) if weight.dim() == 2 else bias_t.to(ctx.dtype)[:, None, None]
+    return _total(parts) + bias_t if parts else bias_t.expand(ctx.shape).clone()
+
+
+def _push_image_gradient(ctx, gradient_t, weight_t, *_):
+    gradient, weight = ctx.saved_tensors
+    geometry, threads, relaxed, trained = ctx.rest
+    pairs = [pair for pair in ((gradient_t, weight), (gradient, weight_t)) if pair[0] is not None and pair[1] is not None]
+    return _total([_call(image_gradient_op, g, w, ctx.shape, geometry, ctx.dtype, threads, relaxed, trained) for g, w in pairs])
+
+
+def _push_kernel_gradient(ctx, gradient_t, image_t, *_):
+    gradient, image = ctx.saved_tensors
+    geometry, fill, threads = ctx.rest
+    parts = []
+    if gradient_t is not None:
+        parts.append(_call(kernel_gradient_op, gradient_t, image, ctx.shape, geometry, fill, ctx.dtype, threads))
+    if image_t is not None:
+        parts.append(_call(kernel_gradient_op, gradient, image_t, ctx.shape, geometry, 0.0, ctx.dtype, threads))
+    return _total(parts)
 
 
 # -------------------------------------------------------------------------------------------------
@@ -367,6 +427,16 @@ def _batch_kernel_gradient(info, in_dims, *args):
     return _one_by_one(kernel_gradient_op, info, in_dims, args)
 
 
+def _recorded(*values: Any) -> bool:
+    """Whether a derivative goes along with one of these, backward or forward."""
+    backward, forward = torch.is_grad_enabled(), forward_ad._current_level >= 0
+    if backward or forward:
+        for value in values:
+            if isinstance(value, Tensor) and (backward and value.requires_grad or forward and _arrays.has_tangent(value, torch)):
+                return True
+    return False
+
+
 def _plain(args: Sequence[Any]) -> bool:
     """Whether nobody listens to operators here: tensors with numbers in them, and nothing that traces, fakes or records."""
     if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
@@ -381,14 +451,14 @@ _TRANSFORMED: dict[Any, Any] = {}
 _EAGER: dict[Any, Any] = {}
 
 
-def _define(op: Any, keep: Any, derive: Any, batch: Any) -> None:
+def _define(op: Any, keep: Any, derive: Any, push: Any, batch: Any) -> None:
     op.register_autograd(derive, setup_context=keep)
     op.register_vmap(batch)
 
     class Transformed(torch.autograd.Function):
-        """torch.func's transforms do not enter an operator's own derivatives."""
+        """torch.func's transforms, and forward mode, do not enter an operator's own derivatives."""
 
-        forward, setup_context, backward, vmap = map(staticmethod, (op, keep, derive, batch))
+        forward, setup_context, backward, jvp, vmap = map(staticmethod, (op, keep, derive, push, batch))
 
     class Eager(torch.autograd.Function):
         """Past the dispatcher, which takes longer than a small correlation."""
@@ -399,23 +469,29 @@ def _define(op: Any, keep: Any, derive: Any, batch: Any) -> None:
             keep(ctx, args, result)
             return result
 
-        backward = staticmethod(derive)
+        backward, jvp = staticmethod(derive), staticmethod(push)
 
     _TRANSFORMED[op], _EAGER[op] = Transformed, Eager
 
 
-_define(correlate_op, _keep_correlate, _derive_correlate, _batch_correlate)
-_define(image_gradient_op, _keep_image_gradient, _derive_image_gradient, _batch_image_gradient)
-_define(kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _batch_kernel_gradient)
+_define(correlate_op, _keep_correlate, _derive_correlate, _push_correlate, _batch_correlate)
+_define(image_gradient_op, _keep_image_gradient, _derive_image_gradient, _push_image_gradient, _batch_image_gradient)
+_define(kernel_gradient_op, _keep_kernel_gradient, _derive_kernel_gradient, _push_kernel_gradient, _batch_kernel_gradient)
 
 
 def _call(op: Any, *args: Any) -> Tensor:
     """An operator, so that every transformation of PyTorch goes through it."""
-    if not torch.compiler.is_compiling():
-        if torch._C._are_functorch_transforms_active():
-            return _TRANSFORMED[op].apply(*args)
-        if _plain(args):
-            return _EAGER[op].apply(*args)
+    if torch.compiler.is_compiling():
+        if forward_ad._current_level >= 0:  # in a graph PyTorch takes an operator's tangent to be zero, without a word
+            torch._dynamo.graph_break(msg="corr2d's derivatives of forward mode (jvp, forward_ad) are not part of a compiler's graph")
+            return torch.compiler.disable(_TRANSFORMED[op].apply)(*args)
+        return op(*args)
+    if torch._C._are_functorch_transforms_active():
+        return _TRANSFORMED[op].apply(*args)
+    if _plain(args):
+        return (_EAGER[op].apply if _recorded(*args) else op._init_fn)(*args)
+    if forward_ad._current_level >= 0:
+        return _TRANSFORMED[op].apply(*args)
     return op(*args)
 
 
@@ -423,26 +499,66 @@ def _call(op: Any, *args: Any) -> Tensor:
 # a layer's call, and corr2d.corr2d on such tensors
 
 
-def layer(image: Tensor, weight: Tensor, bias: Tensor | None, geometry: list[int], dtype: torch.dtype) -> Tensor:
+def layer(image: Tensor, weight: Tensor, bias: Tensor | None, g: Geometry, dtype: torch.dtype) -> Tensor:
     """`corr2d.nn.Conv2D` on a checked image."""
-    g = Geometry(*geometry)
-    plain = g.boundary == Boundary.CONSTANT and (g.top, g.left) == (g.bottom, g.right)
-    if weight.dim() == 4 and plain and (image.device.type != "cpu" or device_engine.many_channels(weight.shape[0] // g.groups, weight.shape[1])):
-        return _conv2d(image, weight, bias, g, dtype)  # the planner's choice for all three passes: its own gradients too
+    if handed_over(image, weight, g, dtype):
+        return _conv2d(image, weight, bias, g, dtype)
+    return own(image, weight, bias, g, dtype)
+
+
+def own(image: Tensor, weight: Tensor, bias: Tensor | None, g: Geometry, dtype: torch.dtype) -> Tensor:
+    """The same on this package's operators."""
     image = image.to(torch.uint8) if image.dtype == torch.bool else image
-    if needed(image, weight) or bias is not None and bias.requires_grad and torch.is_grad_enabled():
-        return _call(correlate_op, image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
-    return forward(image, weight, bias, geometry, 0.0, 0.0, dtype, "auto", 0, True, True)
+    if needed(image, weight) or _recorded(bias):
+        return _call(correlate_op, image, weight, bias, list(g), 0.0, 0.0, dtype, "auto", 0, True, True)
+    return forward(image, weight, bias, g, 0.0, 0.0, dtype, "auto", 0, True, True)
+
+
+# What our passes cost in calls beside conv2d's, in seconds (Zen 4): forward alone, a history, and each gradient.
+FORWARD_CALL, HISTORY, GRADIENT_CALL = 12e-6, 50e-6, 60e-6
+
+
+def handed_over(image: Tensor, weight: Tensor, g: Geometry, dtype: torch.dtype) -> bool:
+    """Whether a layer's call goes to ``conv2d``, its own gradients included: the planner's choice for all passes at once."""
+    if weight.dim() != 4 or g.boundary != Boundary.CONSTANT or (g.top, g.left) != (g.bottom, g.right):
+        return False
+    if not image.is_cpu or device_engine.many_channels(weight.shape[0] // g.groups, weight.shape[1]):
+        return True
+    if torch.compiler.is_compiling() or not (image.dtype is weight.dtype is dtype is torch.float32):
+        return False  # a graph serves many sizes; the measurements are of float32
+    recorded = torch.is_grad_enabled()
+    return _conv2d_quicker(image.shape, weight.shape, g, torch.get_num_threads(), recorded and image.requires_grad, recorded and weight.requires_grad)
+
+
+@lru_cache(maxsize=1024)
+def _conv2d_quicker(shape, weight_shape, g, threads, for_image, for_weight) -> bool:
+    single, gradients = torch.float32, for_image + for_weight
+    calls = FORWARD_CALL + (HISTORY + gradients * GRADIENT_CALL if gradients else 0)
+
+    def passing(shape, weight_shape, g):
+        return _trained(tuple(shape), single, tuple(weight_shape), tuple(g), 0.0, 0.0, single, True, True, "cpu")
+
+    forward = passing(shape, weight_shape, g)
+    p = forward.problem
+    if p.channels is None or not p.outputs or for_weight and not device_engine.sums_lags_faster(p):
+        return False
+    ways = [forward]
+    around = _around(p)
+    if for_image and p.stride == (1, 1) and min(around) >= 0:
+        outputs, inputs, *size = weight_shape
+        back = Geometry.of((around[:2], around[2:]), Boundary.CONSTANT, (1, 1), p.dilation, p.bank)
+        ways.append(passing((*shape[:-3], outputs, *p.out_size), (inputs * p.bank, outputs // p.bank, *size), back))
+    times = [way.seconds(threads) for way in ways]
+    # Amid a step, whose other passes fill the caches, sums over many channels took up to this much more than predicted.
+    ours = [min(t["torch"], t["native"] * share) for t, share in zip(times, (1, 1 + weight_shape[0] / p.bank / 80))]
+    return sum(t["torch"] for t in times) < sum(ours) + calls
 
 
 def needed(image: Any, kernel: Any) -> bool:
     """Whether this call, whose image is a tensor, is for the operators above: all but plain tensors of the CPU."""
     if torch.compiler.is_compiling() or type(image) not in (Tensor, torch.nn.Parameter) or image.device.type != "cpu":
         return True
-    if torch._C._are_functorch_transforms_active():
-        return True
-    tensors = (image, kernel) if isinstance(kernel, Tensor) else (image,)
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    return torch._C._are_functorch_transforms_active() or _recorded(image, kernel)
 
 
 def correlate(image: Tensor, kernel: Any, out: Any, words: tuple[Any, ...]) -> Tensor:
@@ -472,7 +588,7 @@ def correlate(image: Tensor, kernel: Any, out: Any, words: tuple[Any, ...]) -> T
     wanted = getattr(torch, result_dtype(image_dtype, _arrays.default_float(torch), kernel.is_complex() or offset.imag != 0, number, dtype))
     if image.dtype == torch.bool:
         image = image.to(torch.uint8)
-    history = torch.is_grad_enabled() and (image.requires_grad or kernel.requires_grad)
+    history = _recorded(image, kernel)
     if history and not (wanted.is_floating_point or wanted.is_complex):
         raise DTypeError(f"dtype={name_of(wanted)!r} rounds, and rounding has no gradient; leave dtype out, or call under torch.no_grad()")
     geometry = list(Geometry.of(pads, boundary, stride, dilation))

@@ -131,21 +131,47 @@ class Conv2D(torch.nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Correlate, and add the bias."""
-        self._check(input)
-        if input.is_floating_point() and torch.is_autocast_enabled(input.device.type):
-            input = input.to(torch.get_autocast_dtype(input.device.type))
-        dtype = input.dtype if input.is_floating_point() else self.weight.dtype
-        return _torch.layer(input, self.weight, self.bias, self._geometry(), dtype)
+        weight, bias = self.weight, self.bias  # once: a module looks for its parameters at length
+        if torch.compiler.is_compiling() or type(input) is not torch.Tensor:
+            return self._forward(input, weight, bias)
+        asked = (
+            input.shape, input.dtype, input.device, weight.shape, weight.dtype, weight.device, bias is None or bias.dtype, torch.get_num_threads(),
+            torch.is_grad_enabled(), input.requires_grad, weight.requires_grad, torch.is_autocast_enabled("cpu"),
+            self.padding, self.padding_mode, self.stride, self.dilation, self.groups,
+        )  # fmt: skip
+        known, geometry = self._route
+        if asked == known:
+            if geometry is None:
+                return torch.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+            return _torch.own(input, weight, bias, geometry, input.dtype)
+        if asked[1] is asked[4] and asked[6] in (True, asked[1]) and not asked[11] and not isinstance(self.padding, str):
+            self._check(input, weight)
+            geometry = self._geometry()
+            self._route = asked, None if _torch.handed_over(input, weight, geometry, input.dtype) else geometry
+        return self._forward(input, weight, bias)
 
-    def _geometry(self) -> list[int]:
+    # The last call, and where it went: to conv2d (None) or, with this geometry, to our own engines. The like of it
+    # goes there at once. What is looked at between two calls costs thrice what it costs alone, for the caches are
+    # full of pixels.
+    _route: tuple[Any, Any] = (None, None)
+
+    def _forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        self._check(input, weight)
+        if not input.is_floating_point():
+            return _torch.layer(input, weight, bias, self._geometry(), weight.dtype)
+        if torch.is_autocast_enabled(input.device.type):
+            input = input.to(torch.get_autocast_dtype(input.device.type))
+        return _torch.layer(input, weight, bias, self._geometry(), input.dtype)
+
+    def _geometry(self) -> _torch.Geometry:
         if isinstance(self.padding, str):
             spans = [d * (k - 1) if self.padding == "same" else 0 for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             pads = tuple((span // 2, span - span // 2) for span in spans)
         else:
             pads = tuple((p, p) for p in self.padding)
-        return list(_torch.Geometry.of(pads, _MODES[self.padding_mode], self.stride, self.dilation, self.groups))
+        return _torch.Geometry.of(pads, _MODES[self.padding_mode], self.stride, self.dilation, self.groups)
 
-    def _check(self, image: Any) -> None:
+    def _check(self, image: Any, weight: torch.Tensor) -> None:
         if not isinstance(image, torch.Tensor):
             raise DTypeError(f"the layer takes tensors and got {type(image).__name__}; use torch.as_tensor(image)")
         shape = tuple(image.shape)
@@ -159,8 +185,8 @@ class Conv2D(torch.nn.Conv2d):
             )
         if image.is_complex():
             raise DTypeError(f"the layer's weights are real and the image is {image.dtype}; use corr2d.corr2d, or image.real and image.imag")
-        if image.device != self.weight.device:
-            raise DTypeError(f"the image is on device {image.device} and the layer on {self.weight.device}; use layer.to({str(image.device)!r})")
+        if image.device != weight.device:
+            raise DTypeError(f"the image is on device {image.device} and the layer on {weight.device}; use layer.to({str(image.device)!r})")
         if 0 in shape[-2:] and self.padding_mode != "zeros" and self.padding not in ("valid", (0, 0)):
             raise ShapeError(f"the image has shape {shape}, so there is no pixel for padding_mode={self.padding_mode!r} to extend")
 

@@ -37,6 +37,9 @@ from .accuracy import (
 # and a store that first reads its line moves half as much again (measured best from 8 MB).
 STREAM_BYTES = 8 << 20
 
+# Seconds in which the taps of weights that learn are listed, anew for each call (measured for 144 to 800 of them).
+LISTING = 75e-6
+
 # Samples that a row is rounded up to, and the width from which rows are read where they lie.
 _VECTOR = 16
 _IN_PLACE = 1024
@@ -204,6 +207,9 @@ class Direct(_Native):
         # The rows of many channels leave the first-level cache; and each row of an output begins anew.
         taps *= 1 + inputs / 150 if problem.channels else 1
         begun = problem.planes * problem.channels[0] * problem.out_size[0] * machine.row_overhead if problem.channels else 0
+        # ... whose sums are written out after they were made, not meanwhile.
+        moved = problem.bytes_moved
+        begun += problem.outputs * 4 / machine.bytes_rate * moved / (moved + machine.cache_bytes) if begun else 0
         rate = machine.integer_rate if recipe.accumulator == U16 else machine.fma_rate
         # Blocks are four vectors wide, but for kernels that one vector at a time is compiled for (native/direct.hpp).
         vector = _VECTOR * (2 if recipe.accumulator == U16 else 1)
@@ -237,7 +243,7 @@ class Sparse(_Native):
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         double = accumulator(problem, facts, self.roundings(problem, facts)) == F64
         taps = self._taps(problem, facts)
-        return self._arithmetic(problem, (taps + 2.5) / machine.sum_rate, machine, double)
+        return self._arithmetic(problem, (taps + 2.5) / machine.sum_rate, machine, double) + (LISTING if problem.trained else 0)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         code = accumulator(problem, facts, self.roundings(problem, facts))
