@@ -258,7 +258,7 @@ def _sink(out: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, so
             )
         ]  # fmt: skip
         return ZarrSink(out, shape, dtype, axes, source, {"stride": problem.stride, "first": first})
-    raise OptionError(f"{out}: an image that is written piece by piece is a .zarr, .tif or .npy")
+    raise ImageFileError(f"{out}: an image that is written piece by piece is a .zarr, .tif or .npy")
 
 
 def _recipe(source: Any, kernel: Kernel, arguments: dict[str, Any], rest: list[Any]) -> str:
