@@ -19,6 +19,7 @@ import numpy as np
 
 from ._errors import ImageFileError, MissingExtraError, OptionError
 from ._files import one_line
+from ._zarr_arrays import ZarrSamples, load_zarr
 
 __all__ = ["NpySink", "NpySource", "Store", "ZarrSink", "ZarrSource", "is_zarr", "partial", "reserve"]
 
@@ -40,6 +41,7 @@ class Store:
     grid: tuple[int, int]
     depth: tuple[int, ...] = ()
     alpha = False
+    threads: int | None = None  # that code chunks, in this process; None: all
 
     @property
     def size(self) -> tuple[int, int]:
@@ -137,19 +139,12 @@ class NpySink(Store):
 # -- Zarr ------------------------------------------------------------------------------------------
 
 
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingExtraError('Zarr files need zarr: pip install "corr2d[dask]"', name="zarr") from error
-    return zarr
-
-
 class ZarrSource(Store):
     """A Zarr array (format 2 or 3), or one level of an OME-Zarr pyramid."""
 
     def __init__(self, path: Path, level: int | None = None):
         self.path, self.level = path, level
+        self._samples: ZarrSamples | None = None
         self._open()
 
     def __getstate__(self) -> Any:
@@ -160,7 +155,7 @@ class ZarrSource(Store):
 
     def _open(self) -> None:
         try:
-            node = _zarr().open(str(self.path), mode="r")
+            node = load_zarr().open(str(self.path), mode="r")
         except MissingExtraError:
             raise
         except Exception as error:  # whatever broken metadata makes it raise
@@ -199,7 +194,9 @@ class ZarrSource(Store):
 
     def read(self, index: Index) -> np.ndarray:
         try:
-            return np.ascontiguousarray(self.array[index], dtype=self.dtype)
+            if self._samples is None:
+                self._samples = ZarrSamples(self.path, "" if self.dataset is None else self.dataset["path"], threads=self.threads)
+            return np.ascontiguousarray(self._samples.read(index), dtype=self.dtype)
         except Exception as error:
             raise self._blame(index, error) from error
 
@@ -264,24 +261,25 @@ class ZarrSink(Store):
         if array is not None:
             self.options = {"compressors": array.compressors, "fill_value": 0}
         self.group = _image_metadata(like, geometry) if getattr(like, "group", None) else None
-        self._array = self.recipe = None
+        self.recipe: str | None = None
+        self._samples: ZarrSamples | None = None
 
     def __getstate__(self) -> Any:
-        return self.__dict__ | {"_array": None}
+        return self.__dict__ | {"_samples": None, "threads": None}
 
     def mark(self, recipe: str) -> None:
         self.recipe = recipe
 
     def marked(self) -> str | None:
         try:
-            return _zarr().open(str(self.out), mode="r").attrs.get("corr2d")
+            return load_zarr().open(str(self.out), mode="r").attrs.get("corr2d")
         except Exception:  # no Zarr: a folder of something else
             return None
 
     def create(self) -> None:
         if self.path.exists():
             shutil.rmtree(self.path)
-        zarr, options = _zarr(), dict(self.options)
+        zarr, options = load_zarr(), dict(self.options)
         if self.format == 3:
             options |= {"dimension_names": self.names, "shards": self.shards}
         options |= {"shape": self.shape, "chunks": self.chunks, "dtype": self.dtype, "zarr_format": self.format}
@@ -295,10 +293,9 @@ class ZarrSink(Store):
             zarr.create_array(str(self.path), name="0", **options, **separator)
 
     def write(self, index: Index, block: np.ndarray) -> None:
-        if self._array is None:
-            node = _zarr().open(str(self.path), mode="r+")
-            self._array = node if self.group is None else node["0"]
-        self._array[index] = block
+        if self._samples is None:
+            self._samples = ZarrSamples(self.path, "" if self.group is None else "0", "r+", self.threads)
+        self._samples.write(index, block)
 
     def finish(self) -> None:
         os.rename(self.path, self.out)

@@ -225,6 +225,7 @@ def _job(source: Any, out: Path, kernel: Kernel, arguments: dict[str, Any], dtyp
         alpha = _alpha_plan(source, kernel, arguments)
         result = (*result[:-1], result[-1] + 1)
     sink = _sink(out, result, target, axes, source, plan.problem)
+    source.threads = sink.threads = plan.threads
     return Job(source, sink, plan, None, target, alpha, fit, mixes), zero_gain
 
 
