@@ -13,7 +13,7 @@ import shutil
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from ._errors import ImageFileError, MissingExtraError, OptionError
 from ._files import one_line
 from ._zarr_arrays import ZarrSamples, load_zarr
 
-__all__ = ["NpySink", "NpySource", "Store", "ZarrSink", "ZarrSource", "is_zarr", "partial", "reserve"]
+__all__ = ["NpySink", "NpySource", "Store", "ZarrSink", "ZarrSource", "is_zarr", "partial", "reserve", "write_all"]
 
 Index = tuple[slice, ...]  # one for every axis
 
@@ -80,6 +80,14 @@ def reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
+def write_all(file: BinaryIO, offset: int, block: np.ndarray) -> None:
+    """Write samples at a place of an unbuffered file; in a mapping, every page would first be faulted in."""
+    data = memoryview(np.ascontiguousarray(block)).cast("B")
+    file.seek(offset)
+    while data:
+        data = data[file.write(data) :]  # the system takes at most 2 GiB at once
+
+
 def default_axes(shape: tuple[int, ...], last_is_channels: bool | None = None) -> str:
     """Letters for axes that nobody named: (H, W), (H, W, C) where the last is short, else planes before (H, W)."""
     if last_is_channels is None:
@@ -127,7 +135,14 @@ class NpySink(Store):
         reserve(self.path)
 
     def write(self, index: Index, block: np.ndarray) -> None:
-        np.lib.format.open_memmap(self.path, mode="r+")[index] = block
+        mapped = np.lib.format.open_memmap(self.path, mode="r+")
+        target = mapped[index]
+        if not target.flags.c_contiguous:
+            target[...] = block
+            return
+        with open(self.path, "r+b", buffering=0) as file:
+            offset = mapped.offset + target.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+            write_all(file, offset, block.astype(self.dtype, copy=False))
 
     def finish(self) -> None:
         os.replace(self.path, self.out)
