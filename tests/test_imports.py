@@ -28,7 +28,7 @@ LAYERS = {
     "kernel": 7, "kernels": 7, "kernel_text": 7, "export": 7, "matrix": 7, "learning": 7, "nn": 7, "images": 7, "plot": 7,
     "_export": 7, "_kernel_files": 7, "_kernel_syntaxes": 7, "_image_formats": 7, "_kernel_html": 7, "_samples": 7,  # parts of kernel and images
     "_design": 7, "_describe": 7,  # behind kernels and describe
-    "_stores": 7, "_tiff_tiles": 7, "_stream": 7,  # parts of apply
+    "_zarr_arrays": 7, "_stores": 7, "_tiff_tiles": 7, "_stream": 7,  # parts of apply
     "_learning": 7,  # behind learning
     "cli": 8, "studio": 8, "_demo": 8, "_bench": 8, "_cli": 8, "__main__": 8,
 }  # fmt: skip

@@ -13,14 +13,15 @@ import shutil
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ._errors import ImageFileError, MissingExtraError, OptionError
 from ._files import one_line
+from ._zarr_arrays import ZarrSamples, load_zarr
 
-__all__ = ["NpySink", "NpySource", "Store", "ZarrSink", "ZarrSource", "is_zarr", "partial", "reserve"]
+__all__ = ["NpySink", "NpySource", "Store", "ZarrSink", "ZarrSource", "is_zarr", "partial", "reserve", "write_all"]
 
 Index = tuple[slice, ...]  # one for every axis
 
@@ -40,6 +41,7 @@ class Store:
     grid: tuple[int, int]
     depth: tuple[int, ...] = ()
     alpha = False
+    threads: int | None = None  # that code chunks, in this process; None: all
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,6 +78,14 @@ def reserve(path: Path) -> None:
     with open(path, "r+b") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+
+
+def write_all(file: BinaryIO, offset: int, block: np.ndarray) -> None:
+    """Write samples at a place of an unbuffered file; in a mapping, every page would first be faulted in."""
+    data = memoryview(np.ascontiguousarray(block)).cast("B")
+    file.seek(offset)
+    while data:
+        data = data[file.write(data) :]  # the system takes at most 2 GiB at once
 
 
 def default_axes(shape: tuple[int, ...], last_is_channels: bool | None = None) -> str:
@@ -125,7 +135,14 @@ class NpySink(Store):
         reserve(self.path)
 
     def write(self, index: Index, block: np.ndarray) -> None:
-        np.lib.format.open_memmap(self.path, mode="r+")[index] = block
+        mapped = np.lib.format.open_memmap(self.path, mode="r+")
+        target = mapped[index]
+        if not target.flags.c_contiguous:
+            target[...] = block
+            return
+        with open(self.path, "r+b", buffering=0) as file:
+            offset = mapped.offset + target.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+            write_all(file, offset, block.astype(self.dtype, copy=False))
 
     def finish(self) -> None:
         os.replace(self.path, self.out)
@@ -137,19 +154,12 @@ class NpySink(Store):
 # -- Zarr ------------------------------------------------------------------------------------------
 
 
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingExtraError('Zarr files need zarr: pip install "corr2d[dask]"', name="zarr") from error
-    return zarr
-
-
 class ZarrSource(Store):
     """A Zarr array (format 2 or 3), or one level of an OME-Zarr pyramid."""
 
     def __init__(self, path: Path, level: int | None = None):
         self.path, self.level = path, level
+        self._samples: ZarrSamples | None = None
         self._open()
 
     def __getstate__(self) -> Any:
@@ -160,7 +170,7 @@ class ZarrSource(Store):
 
     def _open(self) -> None:
         try:
-            node = _zarr().open(str(self.path), mode="r")
+            node = load_zarr().open(str(self.path), mode="r")
         except MissingExtraError:
             raise
         except Exception as error:  # whatever broken metadata makes it raise
@@ -199,7 +209,9 @@ class ZarrSource(Store):
 
     def read(self, index: Index) -> np.ndarray:
         try:
-            return np.ascontiguousarray(self.array[index], dtype=self.dtype)
+            if self._samples is None:
+                self._samples = ZarrSamples(self.path, "" if self.dataset is None else self.dataset["path"], threads=self.threads)
+            return np.ascontiguousarray(self._samples.read(index), dtype=self.dtype)
         except Exception as error:
             raise self._blame(index, error) from error
 
@@ -264,24 +276,25 @@ class ZarrSink(Store):
         if array is not None:
             self.options = {"compressors": array.compressors, "fill_value": 0}
         self.group = _image_metadata(like, geometry) if getattr(like, "group", None) else None
-        self._array = self.recipe = None
+        self.recipe: str | None = None
+        self._samples: ZarrSamples | None = None
 
     def __getstate__(self) -> Any:
-        return self.__dict__ | {"_array": None}
+        return self.__dict__ | {"_samples": None, "threads": None}
 
     def mark(self, recipe: str) -> None:
         self.recipe = recipe
 
     def marked(self) -> str | None:
         try:
-            return _zarr().open(str(self.out), mode="r").attrs.get("corr2d")
+            return load_zarr().open(str(self.out), mode="r").attrs.get("corr2d")
         except Exception:  # no Zarr: a folder of something else
             return None
 
     def create(self) -> None:
         if self.path.exists():
             shutil.rmtree(self.path)
-        zarr, options = _zarr(), dict(self.options)
+        zarr, options = load_zarr(), dict(self.options)
         if self.format == 3:
             options |= {"dimension_names": self.names, "shards": self.shards}
         options |= {"shape": self.shape, "chunks": self.chunks, "dtype": self.dtype, "zarr_format": self.format}
@@ -295,10 +308,9 @@ class ZarrSink(Store):
             zarr.create_array(str(self.path), name="0", **options, **separator)
 
     def write(self, index: Index, block: np.ndarray) -> None:
-        if self._array is None:
-            node = _zarr().open(str(self.path), mode="r+")
-            self._array = node if self.group is None else node["0"]
-        self._array[index] = block
+        if self._samples is None:
+            self._samples = ZarrSamples(self.path, "" if self.group is None else "0", "r+", self.threads)
+        self._samples.write(index, block)
 
     def finish(self) -> None:
         os.rename(self.path, self.out)

@@ -141,7 +141,7 @@ class Job:
 
 # Beside bands: what the arithmetic, decoders and float64 scratch take per worker.
 _PER_WORKER = 48 << 20
-_LARGEST_BAND = 96 << 20  # of output; larger ones only make progress coarse
+_LARGEST_BAND = 32 << 20  # of output; larger ones are slower, because the system hands out large memory in fresh, cleared pages
 
 
 def resident() -> int:
@@ -268,7 +268,7 @@ Report = Callable[[int, Counts], None]
 
 
 class _Reader:
-    """Reads bands in order and keeps the rows that the next one needs too, so that chunks are decoded once."""
+    """Reads bands in order and keeps what was read last, for the next one needs rows of it too: chunks are decoded once."""
 
     def __init__(self, job: Job):
         self.job = job
@@ -283,17 +283,22 @@ class _Reader:
         where, start, parts = (lead, columns), rows.start, []
         if self.kept is not None and self.kept[0] == where and self.kept[1] <= start:
             _, first, kept = self.kept
-            kept = kept[(slice(None),) * axis + (slice(start - first, None),)]
+            kept = _rows(kept, axis, start - first, rows.stop - first)
             if kept.shape[axis]:
                 parts, start = [kept], start + kept.shape[axis]
         if start < stop:
-            parts.append(job._read(lead, slice(start, stop), columns))
-        read = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
-        # The next band of this plane begins a span before this one's end.
-        after = max(rows.start, min(rows.stop, size) - job.plan.problem.span[0])
-        tail = read[(slice(None),) * axis + (slice(after - rows.start, None),)]
-        self.kept = where, after, tail.copy()
-        return read[(slice(None),) * axis + (slice(0, rows.stop - rows.start),)]
+            fresh = job._read(lead, slice(start, stop), columns)
+            # The next band of this plane begins a span before this one's end.
+            if parts and min(rows.stop, size) - job.plan.problem.span[0] < start:
+                start, fresh = rows.start, np.concatenate([*parts, fresh], axis)
+                parts = []
+            self.kept = where, start, fresh
+            parts.append(_rows(fresh, axis, 0, rows.stop - start))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+
+def _rows(block: np.ndarray, axis: int, start: int, stop: int) -> np.ndarray:
+    return block[(slice(None),) * axis + (slice(start, stop),)]
 
 
 def run(job: Job, numbers: Iterable[int], workers: int, report: Report, *, write: bool = True) -> None:

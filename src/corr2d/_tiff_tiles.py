@@ -6,6 +6,7 @@ have known places in the file, so that they can be written in any order, by anyo
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from ._constants import available_cores
 from ._errors import ImageFileError, OptionError
 from ._files import one_line
 from ._image_formats import extra
-from ._stores import Index, Store, partial, reserve
+from ._stores import Index, Store, partial, reserve, write_all
 
 __all__ = ["TiffSink", "TiffSource"]
 
@@ -139,6 +140,20 @@ def _unlike(page: Any, series: Any, tifffile: Any) -> str:
     return ""
 
 
+class _Hollow(io.FileIO):
+    """A new file in which empty tiles are holes: tifffile writes them, which takes as long as what then takes their place."""
+
+    def __init__(self, path: Path, tile_bytes: int):
+        super().__init__(path, "w+")
+        self.empty = bytes(tile_bytes)
+
+    def write(self, data: Any) -> int:
+        if data != self.empty:
+            return super().write(data)
+        self.truncate(self.seek(len(data), os.SEEK_CUR))
+        return len(data)
+
+
 class TiffSink(Store):
     """An uncompressed BigTIFF of tiles, or an OME-TIFF where the name ends in ``.ome.tif``."""
 
@@ -179,10 +194,13 @@ class TiffSink(Store):
             return None
 
     def create(self) -> None:
-        tifffile = extra("tifffile")
-        tifffile.imwrite(self.path, shape=self.shape, dtype=self.dtype, **self.options)
+        with _Hollow(self.path, self._tile_bytes()) as file:
+            extra("tifffile").imwrite(file, shape=self.shape, dtype=self.dtype, **self.options)
         reserve(self.path)
         self.locate()
+
+    def _tile_bytes(self) -> int:
+        return self.grid[0] * self.grid[1] * (self.shape[-1] if self.axes.endswith("C") else 1) * self.dtype.itemsize
 
     def locate(self) -> None:
         """Where the pages' tiles lie, in a file that exists."""
@@ -199,11 +217,12 @@ class TiffSink(Store):
 
     def _put(self, page: int, rows: slice, columns: slice, block: np.ndarray) -> None:
         (th, tw), (height, width, samples) = self.grid, block.shape
-        down, across = (-(-n // t) for n, t in zip(self.size, self.grid, strict=True))
-        tiles = np.memmap(self.path, self.dtype, "r+", self.offsets[page], (down, across, th, tw, samples))
-        part = tiles[rows.start // th : -(-rows.stop // th), columns.start // tw : -(-columns.stop // tw)]
+        across = -(-self.size[1] // tw)
         padded = np.pad(block, ((0, -height % th), (0, -width % tw), (0, 0))) if height % th or width % tw else block
-        part[...] = padded.reshape(part.shape[0], th, part.shape[1], tw, samples).swapaxes(1, 2)
+        tiles = padded.reshape(padded.shape[0] // th, th, padded.shape[1] // tw, tw, samples).swapaxes(1, 2)
+        with open(self.path, "r+b", buffering=0) as file:
+            for i, line in enumerate(tiles, rows.start // th):
+                write_all(file, self.offsets[page] + (i * across + columns.start // tw) * self._tile_bytes(), line.astype(self.dtype, copy=False))
 
     def finish(self) -> None:
         os.replace(self.path, self.out)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import corr2d
 
 from .. import _samples, images
-from .._errors import Corr2dError, OptionError
+from .._errors import Corr2dError, ImageFileError, OptionError
 from ..images import Image
 from ..kernel import Kernel
 from .common import Flag, KernelText, print_json, read_kernel, say
@@ -144,6 +144,8 @@ def _check_output(out: Path, dtype: np.dtype[Any], kernel: Kernel, source: Image
     pixels = source.pixels
     channels = kernel.shape[0] if kernel.ndim == 4 else (pixels.shape[2] if pixels.ndim == 3 else 1)
     reason = images.refusal(out, dtype, channels=channels, alpha=source.alpha is not None)
+    if reason and images.refusal(out, "uint8"):  # whatever the samples are: the name tells no format
+        raise ImageFileError(f"{out}: {reason}")
     if reason:
         hint = "; or choose --dtype uint8 and a --scale" if dtype.kind == "f" else ""
         raise OptionError(f"{out}: {reason}{hint}")

@@ -225,6 +225,7 @@ def _job(source: Any, out: Path, kernel: Kernel, arguments: dict[str, Any], dtyp
         alpha = _alpha_plan(source, kernel, arguments)
         result = (*result[:-1], result[-1] + 1)
     sink = _sink(out, result, target, axes, source, plan.problem)
+    source.threads = sink.threads = plan.threads
     return Job(source, sink, plan, None, target, alpha, fit, mixes), zero_gain
 
 
@@ -258,7 +259,7 @@ def _sink(out: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, so
             )
         ]  # fmt: skip
         return ZarrSink(out, shape, dtype, axes, source, {"stride": problem.stride, "first": first})
-    raise OptionError(f"{out}: an image that is written piece by piece is a .zarr, .tif or .npy")
+    raise ImageFileError(f"{out}: an image that is written piece by piece is a .zarr, .tif or .npy")
 
 
 def _recipe(source: Any, kernel: Kernel, arguments: dict[str, Any], rest: list[Any]) -> str:
