@@ -187,6 +187,9 @@ def test_vmap_and_per_sample_gradients():
     each = torch.stack([corr2d.corr2d(a, b) for a, b in zip(x, k, strict=True)])
     torch.testing.assert_close(torch.vmap(corr2d.corr2d)(x, k), each)
     per_sample = torch.vmap(torch.func.grad(lambda w, t: corr2d.corr2d(t, w).square().sum()), in_dims=(None, 0))(one, x)
+    of_images = torch.vmap(torch.func.grad(lambda t: corr2d.corr2d(t, one, padding=2).pow(3).sum()))(x)
+    image = x.clone().requires_grad_()
+    torch.testing.assert_close(of_images, torch.autograd.grad(corr2d.corr2d(image, one, padding=2).pow(3).sum(), image)[0])
     for i in range(4):
         w = one.clone().requires_grad_()
         (wanted,) = torch.autograd.grad(corr2d.corr2d(x[i], w).square().sum(), w)
@@ -240,6 +243,11 @@ def test_a_layers_forward_mode():
         only = [torch.func.jvp(lambda b, layer=layer: torch.func.functional_call(layer, parameters | {"bias": b}, (x,)), (parameters["bias"],), (tangents["bias"],))
                 for layer in (ours, theirs)]  # fmt: skip
         torch.testing.assert_close(*only)
+        dual = torch.autograd.forward_ad
+        with dual.dual_level(), torch.no_grad():
+            bias = dual.make_dual(parameters["bias"], tangents["bias"])
+            got = dual.unpack_dual(torch.func.functional_call(ours, parameters | {"bias": bias}, (x,))).tangent
+            torch.testing.assert_close(got, only[0][1])
 
 
 @pytest.mark.filterwarnings("ignore")

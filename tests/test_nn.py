@@ -28,7 +28,7 @@ ARGUMENTS = [
     ((1, 1, 3), {}), ((1, 4, (2, 3)), dict(padding=(2, 1), bias=False)), ((3, 5, 3), dict(padding="same", dilation=(1, 2))),
     ((4, 4, 5), dict(groups=4, padding=2, stride=(2, 1))), ((4, 8, 3), dict(groups=4, padding=1, padding_mode="circular")),
     ((4, 6, (4, 1)), dict(groups=2, stride=2, padding=(3, 0), padding_mode="reflect")), ((2, 3, 3), dict(padding="valid", dilation=2, stride=3)),
-    ((3, 3, 7), dict(groups=3, padding="same", padding_mode="replicate")), ((2, 2, 19), dict(groups=2, padding=9)),
+    ((3, 3, 7), dict(groups=3, padding="same", padding_mode="replicate")), ((2, 2, 19), dict(groups=2, padding=9)), ((1, 1, (4, 2)), dict(padding="same")),
 ]  # fmt: skip
 LAYOUTS = {
     "batch": lambda x: x, "unbatched": lambda x: x[0], "channels_last": lambda x: x.to(memory_format=torch.channels_last),
@@ -288,23 +288,26 @@ def gone(layer):
     return asked is not None and geometry is None
 
 
-def test_a_call_that_goes_to_conv2d_looks_again_when_anything_changes():
-    """The layer remembers that such a call went to conv2d; another stride, padding, dtype or shape is computed as it is."""
-    theirs, ours = both(3, 16, 3, padding=1)
-    x = torch.randn(8, 3, 20, 21)
+@pytest.mark.parametrize(("channels", "outputs", "goes"), [(16, 16, True), (1, 1, False)])
+def test_a_layer_looks_again_when_anything_changes(channels, outputs, goes):
+    """It remembers where such a call went; another stride, padding, dtype or shape is computed as it is."""
+    theirs, ours = both(channels, outputs, 3, padding=1)
+    x = torch.randn(8, channels, 20, 21)
     with torch.no_grad():
-        assert torch.equal(ours(x), theirs(x))
-        assert gone(ours)  # or this tests nothing
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+        assert gone(ours) == goes  # or this tests nothing
         for name, value in (("stride", (2, 1)), ("padding", (0, 2)), ("dilation", (1, 2)), ("padding_mode", "zeros")):
             for layer in (theirs, ours):
                 setattr(layer, name, value)
             torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert ours(x).dtype == torch.bfloat16
         ours.padding_mode = "symmetric"
         k, b = ours.weight, ours.bias[:, None, None]
         wanted = corr2d.corr2d(x, k, padding=(0, 2), boundary="symmetric", stride=(2, 1), dilation=(1, 2)) + b
         torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-5)
         ours.padding_mode = "zeros"
-        with pytest.raises(ValueError, match=r"\(N, 3, H, W\).*\(8, 4, 20, 21\)"):
+        with pytest.raises(ValueError, match=rf"\(N, {channels}, H, W\).*\(8, 4, 20, 21\)"):
             ours(torch.randn(8, 4, 20, 21))
         assert ours(x.double()).dtype == torch.float64
         assert ours(x.bfloat16()).dtype == torch.bfloat16

@@ -378,7 +378,7 @@ def _push_correlate(ctx, image_t, weight_t, bias_t, *_):
     if bias_t is None:
         return _total(parts)
     bias_t = bias_t.to(ctx.dtype) if weight.dim() == 2 else bias_t.to(ctx.dtype)[:, None, None]
-    return _total(parts) + bias_t if parts else bias_t.expand(ctx.shape).clone()
+    return _total(parts) + bias_t  # PyTorch gives zeros for an image and a weight without tangents
 
 
 def _push_image_gradient(ctx, gradient_t, weight_t, *_):
