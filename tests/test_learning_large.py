@@ -43,7 +43,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(lazy, "_PART", 1 << 12)
     monkeypatch.setattr(lazy, "_FEWEST", 16)
     monkeypatch.setattr(pairs, "_TASK", 1 << 13)
-    monkeypatch.setattr(levels, "_ROWS", 1 << 10)
+    monkeypatch.setattr(levels, "_ROWS", 1 << 12)
 
 
 class Recorder:
