@@ -43,6 +43,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(lazy, "_PART", 1 << 12)
     monkeypatch.setattr(lazy, "_FEWEST", 16)
     monkeypatch.setattr(pairs, "_TASK", 1 << 13)
+    monkeypatch.setattr(levels, "_ROWS", 1 << 12)
 
 
 class Recorder:
@@ -172,7 +173,7 @@ def test_tiles_add_up_to_the_picture(size, step):
     assert (tiled._moments.matrix == whole._moments.matrix).all()
 
 
-def test_outputs_of_a_smaller_window_were_not_predicted():
+def test_outputs_of_a_smaller_window_were_not_predicted(small_parts):
     """`_Between` leaves them out."""
     pair = pairs.check(X, after(SHARP), "depthwise", None, None)
     frame = pairs.Frame((7, 7), (-3, -3))

@@ -55,6 +55,20 @@ def lag_sums(
     return out
 
 
+def lag_spectra(
+    firsts: list[NDArray], b: NDArray, *, tile: tuple[int, int], threads: int, origins: list[float], origin: float = 0.0
+) -> NDArray[np.float64]:  # fmt: skip
+    """Those of several a, planes, with one b that is at least as large: by transforms of tiles, whose spectra add up.
+
+    The result has room for the most lags of any; what an a has beyond its own means nothing. A tile's sides
+    are powers of two, or three times one, from 64 to 2048, and larger than the lags.
+    """
+    spans = [max(m - a.shape[axis] for a in firsts) for axis, m in enumerate(b.shape)]
+    out = np.empty((len(firsts), spans[0] + 1, spans[1] + 1))
+    _native.lag_spectra(firsts, b, out, origins, origin, tile, threads)
+    return out
+
+
 def _is_small(samples: NDArray, origin: float) -> bool:
     """Whether they are integers within 128 of the origin, whatever they are."""
     kind = samples.dtype

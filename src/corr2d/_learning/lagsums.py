@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _native
-from .._lags import lag_sums
+from .._lags import lag_spectra, lag_sums
 
 __all__ = ["by_transform", "by_transforms", "lags", "together"]
 
@@ -53,8 +52,8 @@ def by_transforms(
     spans = [tuple(m - n for n, m in zip(a.shape, b.shape, strict=True)) for a, _ in firsts]
     span = tuple(max(s) for s in zip(*spans, strict=True))
     outputs = tuple(m - min(s) for m, s in zip(b.shape, zip(*spans, strict=True), strict=True))
-    found = np.empty((len(firsts), span[0] + 1, span[1] + 1))
-    _native.lag_spectra([a for a, _ in firsts], b, found, [o for _, o in firsts], origin, tile or _tile(outputs, span), threads)
+    images, origins = (list(part) for part in zip(*firsts, strict=True))
+    found = lag_spectra(images, b, tile=tile or _tile(outputs, span), threads=threads, origins=origins, origin=origin)
     whole = [all(x.dtype.kind in "biu" and x.dtype.itemsize == 1 and o == int(o) for x, o in ((a, less), (b, origin))) for a, less in firsts]
     return [
         (np.rint(sums) if exact else sums)[: down + 1, : across + 1]
