@@ -46,6 +46,38 @@ def test_every_case_by_torchs_own_operators(method):
     assert all("may" in reason or "finite" in reason for reason in refused), refused
 
 
+def by_its_method(method, image, kernel, **options):
+    """The engine's answer for an image that is said to lie elsewhere."""
+    problem = replace(corr2d.plan(image, kernel, **options).problem, device="elsewhere")
+    facts = _analysis.analyse(_problem.read_kernel(kernel).weights)
+    assert ELSEWHERE[method].refuse(problem, facts) == ""
+    out = np.empty(problem.out_shape, _arrays.numpy_dtype(problem.out_dtype))
+    ELSEWHERE[method].prepare(problem, facts)(problem.canonical(image), problem.canonical(out), 1)
+    return out
+
+
+def test_sums_that_no_float_holds():
+    """Large integers under an uneven kernel of them: exact where neither 2**53 nor the kernel's transpose would do."""
+    image = np.random.default_rng(0).integers(-(2**31), 2**31, (9, 11), np.int32)
+    kernel = np.array([[1, -2, 3], [4, 0, -5]]) * 2**25 + 1
+    ours = by_its_method("matmul", image, kernel, dtype="int64", padding="same", boundary="reflect", stride=(1, 2))
+    expected = oracle.exact(image, kernel, padding="same", boundary="reflect", stride=(1, 2))
+    np.testing.assert_array_equal(ours, expected.astype(np.int64))
+    assert (np.abs(expected.astype(float)) > 2**53).any()
+
+
+def test_a_transform_keeps_what_is_not_finite_in_its_windows():
+    """NaN under an uneven, dilated kernel with zeros: just the windows that hold one are not finite."""
+    image = pixels(40, 50)
+    image[12, 20], image[30, 5] = np.nan, np.nan
+    kernel = dense(4, 7)
+    kernel[1, 2:5] = 0
+    options = dict(padding="same", boundary="edge", dilation=2)
+    room = 32 * 2.0**-24 * np.abs(kernel).sum() * np.nanmax(np.abs(image))
+    expected = oracle.exact(image, kernel, **options).astype(float)
+    np.testing.assert_allclose(by_its_method("fft", image, kernel, **options), expected, rtol=0, atol=room)
+
+
 def test_the_plan_of_another_device_knows_only_this_engine():
     """The compiled candidates refuse by name of the device, one of the engine's is chosen."""
     _, problem, facts = problem_of(SMALL[0])
