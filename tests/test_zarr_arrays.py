@@ -109,10 +109,10 @@ def test_threads_code_chunks(tmp_path, monkeypatch):
     """What --threads says reaches zarrs, and other arrays of the process keep their settings."""
     zarr.create_array(tmp_path / "a.zarr", shape=(64, 64), chunks=(32, 32), dtype="u1")
     before, seen = zarr.config.get("threading.max_workers"), []
-    set_, names = zarr.config.set, ("threading.max_workers", "codec_pipeline.path")
+    set_, names = zarr.config.set, ("threading.max_workers", "codec_pipeline.chunk_concurrent_minimum", "codec_pipeline.path")
     monkeypatch.setattr(_zarr_arrays, "find_spec", lambda name: True)
     monkeypatch.setattr(zarr.config, "set", lambda settings: seen.append([settings[name] for name in names]) or set_(settings))
     pytest.importorskip("zarrs", reason="the quick way needs zarrs")
     ZarrSamples(tmp_path / "a.zarr", threads=1).read((slice(0, 64), slice(0, 64)))
-    assert seen == [[1, "zarrs.ZarrsCodecPipeline"]]
+    assert seen == [[1, 1, "zarrs.ZarrsCodecPipeline"]]
     assert zarr.config.get("threading.max_workers") == before

@@ -65,7 +65,10 @@ class ZarrSamples:
         if key not in self._opened:
             zarr, settings = load_zarr(), {"array.write_empty_chunks": full}
             if self.quick:
-                settings |= {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": self.threads}
+                settings |= {
+                    "codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": self.threads,
+                    "codec_pipeline.chunk_concurrent_minimum": 1,  # else four, whatever the threads are
+                }  # fmt: skip
             with _OPENING, zarr.config.set(settings), warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # by which zarrs says that it leaves an array to zarr-python
                 node = zarr.open(str(self.path), mode=self.mode)
