@@ -216,6 +216,16 @@ def test_files_give_the_same_answer(run, small_parts, ends):
     assert (status, err) == (0, "") and json.loads(out) == json.loads(json.dumps(expected))
 
 
+def test_what_is_being_done_is_shown_on_a_terminal(run, small_parts, monkeypatch):
+    """The stage, and how far down the pictures it is; where nobody looks, nothing. The answer stays alone on stdout."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    status, out, err = run("a.zarr", "b.zarr", "--json")
+    assert status == 0 and json.loads(out)["verdict"]
+    assert "sums over the pictures" in err and "looking at the residuals" in err
+    assert re.search(r"[1-9]\d*%", err)
+
+
 def test_a_level_of_a_pyramid_with_axes(run, small_parts):
     """Time and channels before the rows: more pictures of the same filter, or channels that mix."""
     zarr = pytest.importorskip("zarr")

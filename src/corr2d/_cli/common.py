@@ -45,6 +45,29 @@ def bar(what: str) -> Iterator[Any]:
         yield lambda share: progress.update(task, completed=share)
 
 
+@contextmanager
+def stages() -> Iterator[Any]:
+    """A function that is told what is done now, or by ``share=`` how much of that; None where no terminal shows it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def told(stage: str | None = None, share: float | None = None) -> None:
+            nonlocal task
+            if stage is not None:  # which moves to and fro until a share is known
+                progress.remove_task(task)
+                task = progress.add_task(stage, total=None)
+            if share is not None:
+                progress.update(task, total=1.0, completed=share)
+
+        yield told
+
+
 def print_json(record: dict[str, Any]) -> None:
     print(json.dumps(record, allow_nan=False))
 

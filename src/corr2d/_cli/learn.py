@@ -1,7 +1,5 @@
 """``corr2d learn``: two pictures in, the kernel between them out."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +11,7 @@ import corr2d
 
 from .. import images
 from .._errors import OptionError
-from .common import SIZE, Flag, print_json, say
+from .common import SIZE, Flag, print_json, say, stages
 from .learn_large import ReadOptions, excerpts, planes
 
 __all__ = ["learn"]
@@ -75,13 +73,13 @@ def learn(
     """
     if plot is not None:
         from .._learning import panel  # needs matplotlib, which only this does
-    told = _stages()
     options: dict[str, Any] = {
         "size": _size(size), "bias": bias, "constraints": constraint or (), "channels": channels, "curves": curves, "method": method,
-        "max_size": max_size, "progress": told,
+        "max_size": max_size,
     }  # fmt: skip
     refused = {"--curves auto": curves == "auto", "--method robust": method == "robust", "--mask": mask is not None}
-    with planes(before, after, large, mixing=channels == "full", told=told, refused=refused) as pair:
+    with stages() as told, planes(before, after, large, mixing=channels == "full", told=told, refused=refused) as pair:
+        options["progress"] = told
         if pair is None:
             first, second, fit = _at_once(before, after, mask, options)
         else:
@@ -121,15 +119,3 @@ def _size(text: str) -> object:
     if text.isdigit():
         return int(text)
     raise OptionError(f'--size {text}: use "auto", one number, or rows x columns such as 3x5')
-
-
-def _stages() -> Callable[[str], None] | None:
-    """On a terminal, one line that says what is being done."""
-    if not sys.stderr.isatty():
-        return None
-    width = 60
-
-    def told(stage: str) -> None:
-        print(f"\r{stage:<{width}}", end="\r", file=sys.stderr, flush=True)
-
-    return told

@@ -1,7 +1,6 @@
 """`corr2d learn` on pictures that are read piece by piece: Zarr, large TIFF and NPY, here or on a cluster."""
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -53,7 +52,7 @@ class _Whole(Store):
 
 @contextmanager
 def planes(
-    before: Path, after: Path, options: ReadOptions, *, mixing: bool, told: Callable[[str], None] | None, refused: dict[str, bool]
+    before: Path, after: Path, options: ReadOptions, *, mixing: bool, told: Callable[..., None] | None, refused: dict[str, bool]
 ) -> Iterator[tuple[LazyPlanes, LazyPlanes] | None]:
     """Both pictures to be read piece by piece, or None where they are better read at once.
 
@@ -80,7 +79,7 @@ def planes(
         pair = [_planes(source, mixing) for source in sources]
         _check_memory(before, pair, large.bytes())
         for image in pair:
-            image.spread, image.heard = spread, _heard(told)
+            image.spread, image.heard = spread, told and (lambda share: told(share=share))
         yield pair[0], pair[1]
 
 
@@ -102,10 +101,6 @@ def _check_memory(path: Path, pair: list[LazyPlanes], memory: int) -> None:
     if need > memory:
         raise Corr2dError(f"{path}: bands of rows, and rows of chunks, of both pictures take {-(-need >> 20)}M and --memory is {memory >> 20}M; "
                           f"give --memory {-(-need >> 20)}M, or smaller chunks")  # fmt: skip
-
-
-def _heard(told: Callable[[str], None] | None) -> Callable[[float], None] | None:
-    return None if told is None or not sys.stderr.isatty() else lambda share: told(f"read {share:4.0%}")
 
 
 class _Spread:
