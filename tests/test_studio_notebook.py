@@ -88,5 +88,6 @@ def test_the_kernel_goes_both_ways(chromium, notebook):  # noqa: F811
     run(2)
     cell(tab, 2, 1).wait_for()
     np.testing.assert_array_equal(weights(tab), kernels.sobel(0).weights)
-    assert said == []
+    # JupyterLab's own word where a kernel is asked for its debugger and answers late.
+    assert [words for words in said if "Could not restore the debugger state" not in words] == []
     context.close()
