@@ -9,7 +9,7 @@ from cases import BOUNDARIES, dense, pixels
 
 torch = pytest.importorskip("torch")
 
-from corr2d import _torch  # noqa: E402
+from corr2d import _torch_operators as operators  # noqa: E402
 from corr2d.engines import torch as device_engine  # noqa: E402
 
 
@@ -143,10 +143,10 @@ def test_opcheck(arguments):
     """Schema, autograd registration, fake kernels (strides included) and dynamic shapes of all three operators."""
     image, weight, bias, geometry = arguments()
     rest = (geometry, 0.5, 0.0, image.dtype, "auto", 0, True, True)
-    torch.library.opcheck(_torch.correlate_op, (image, weight, bias, *rest))
-    g = torch.randn_like(_torch.correlate_op(image, weight, bias, *rest)).requires_grad_()
-    torch.library.opcheck(_torch.image_gradient_op, (g, weight, list(image.shape), geometry, image.dtype, 0, True, True))
-    torch.library.opcheck(_torch.kernel_gradient_op, (g, image, list(weight.shape), geometry, 0.5, weight.dtype, 0))
+    torch.library.opcheck(operators.correlate_op, (image, weight, bias, *rest))
+    g = torch.randn_like(operators.correlate_op(image, weight, bias, *rest)).requires_grad_()
+    torch.library.opcheck(operators.image_gradient_op, (g, weight, list(image.shape), geometry, image.dtype, 0, True, True))
+    torch.library.opcheck(operators.kernel_gradient_op, (g, image, list(weight.shape), geometry, 0.5, weight.dtype, 0))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -24,7 +24,7 @@ LAYERS = {
     "_analysis": 3,
     "engines": 4, "_cost": 4, "_overlap": 4, "_block": 4,
     "_plan": 5,
-    "_api": 6, "_adjoint": 6, "_torch": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
+    "_api": 6, "_adjoint": 6, "_torch": 6, "_torch_operators": 6, "_torch_derivatives": 6, "_blockwise": 6, "_labelled": 6, "_calibrate": 6,
     "kernel": 7, "kernels": 7, "kernel_text": 7, "export": 7, "matrix": 7, "learning": 7, "nn": 7, "images": 7, "plot": 7,
     "_export": 7, "_kernel_files": 7, "_kernel_syntaxes": 7, "_image_formats": 7, "_kernel_html": 7, "_samples": 7,  # parts of kernel and images
     "_design": 7, "_describe": 7,  # behind kernels and describe

@@ -338,9 +338,9 @@ def test_small_and_many_channelled_calls_go_to_conv2d(shape, arguments, alone, l
 
 def test_weights_that_learn_are_not_listed_anew():
     """A list of taps would have to be made for each call: it is planned for kernels that stay only."""
-    from corr2d import _torch
+    from corr2d import _torch_operators as operators
 
     shape, single = torch.Size((1, 1, 64, 64)), torch.float32
-    geometry = _torch.Geometry(1, 1, 1, 1, 1, 1, 1, 1, 0, 1)
-    taught = _torch._trained(shape, single, torch.Size((16, 1, 3, 3)), geometry, 0.0, 0.0, single, True, True, "cpu")
+    geometry = operators.Geometry(1, 1, 1, 1, 1, 1, 1, 1, 0, 1)
+    taught = operators.trained_problem(shape, single, torch.Size((16, 1, 3, 3)), geometry, 0.0, 0.0, single, True, True, "cpu")
     assert taught.choice()[0].method != "sparse"
