@@ -32,20 +32,6 @@ def read_kernel(text: str) -> Kernel:
 
 
 @contextmanager
-def bar(what: str) -> Iterator[Any]:
-    """A function that is told the share that is done, with a bar on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=1.0)
-        yield lambda share: progress.update(task, completed=share)
-
-
-@contextmanager
 def stages() -> Iterator[Any]:
     """A function that is told what is done now, or by ``share=`` how much of that; None where no terminal shows it."""
     if not sys.stderr.isatty():
@@ -66,6 +52,15 @@ def stages() -> Iterator[Any]:
                 progress.update(task, total=1.0, completed=share)
 
         yield told
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Any]:
+    """A function that is told the share that is done, with a bar on a terminal."""
+    with stages() as told:
+        if told:
+            told(what)
+        yield (lambda share: told(share=share)) if told else (lambda _: None)
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -28,9 +28,8 @@ def patch_gram(x: NDArray, size: tuple[int, int], origin: float, threads: int, w
     gram = np.empty((channels, kh, kw, channels, kh, kw))
     for m in range(channels):
         for n in range(m, channels):
-            first, second = x[m], x[n]
-            if m == n:
-                second = first
+            first = x[m]
+            second = first if m == n else x[n]
             there = _half(first, second, size, origin, threads, m == n, wide)
             back = there if m == n else _half(second, first, size, origin, threads, False)
             block = _walk_down(there, back, first, second, size, origin)

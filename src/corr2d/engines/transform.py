@@ -211,7 +211,7 @@ class Transform(_Native):
 def _near_the_end(image: np.ndarray, abs_sum: float, dtype: np.dtype) -> bool:
     """Whether sums over the finite pixels may pass what the result's type holds; without a copy of the image."""
     end = float(np.finfo(dtype).max) / 4 / max(abs_sum, 1.0)
-    if image.dtype.kind != "f":
+    if image.dtype.kind != "f":  # integers are near it under enormous weights only: no need to look
         return not 2.0 ** (8 * image.dtype.itemsize) < end
     largest = np.fmax(float(np.fmax.reduce(image, axis=None)), -float(np.fmin.reduce(image, axis=None)))
     return not largest < end
