@@ -112,8 +112,12 @@ def set_weights(tab, rows):
     if not tab.get_by_label("Kernel as text").is_visible():
         tab.get_by_text("Paste or copy as text").click()
     tab.get_by_label("Kernel as text").fill("; ".join(" ".join(repr(float(v)) for v in row) for row in rows))
-    tab.wait_for_timeout(300)
-    settled(tab)
+    tab.wait_for_timeout(300)  # the page waits for a pause in the typing
+    for _ in range(300):
+        if np.array_equal(weights(tab), rows):
+            return settled(tab)
+        tab.wait_for_timeout(100)
+    raise AssertionError(f"the page shows {weights(tab)}, not {rows}: {tab.get_by_role('alert').all_inner_texts()}")
 
 
 def canvas(tab, testid, *, drawn=False):

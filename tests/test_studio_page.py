@@ -228,6 +228,24 @@ def test_what_is_no_kernel_is_said(studio):
         np.testing.assert_array_equal(weights(studio), kernels.sobel(1).weights)
 
 
+def test_text_pasted_at_once_is_kept(studio):
+    """The browser tells late that the box has opened; by then there may be a kernel in it."""
+    studio.get_by_label("Kernel as text").evaluate(
+        """text => {
+            text.closest("details").querySelector("summary").click();
+            text.focus();
+            text.value = "1 -1";
+            text.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    studio.wait_for_timeout(600)
+    np.testing.assert_array_equal(weights(studio), [[1, -1]])
+    assert studio.get_by_label("Kernel as text").input_value() == "1 -1"
+    studio.get_by_test_id("preset").focus()
+    studio.get_by_test_id("preset").select_option("sobel-x")
+    assert studio.get_by_label("Kernel as text").input_value() == "-1 0 1; -2 0 2; -1 0 1"
+
+
 def test_tools_for_the_whole_kernel(studio):
     """Each against NumPy."""
     k = np.array([[1.0, 2, 3], [4, 5, 7]])

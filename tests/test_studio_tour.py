@@ -361,15 +361,16 @@ def test_the_output_comes_with_the_digit(studio, size):
     studio.evaluate(
         """() => {
           const canvas = document.querySelector("[data-testid=image-output]");
-          window.seen = [canvas.toDataURL()];
-          document.addEventListener("input", () => requestAnimationFrame(() => setTimeout(() => seen.push(canvas.toDataURL()))), { capture: true, once: true });
+          const shown = () => canvas.toDataURL();
+          window.before = shown();
+          window.first = new Promise((seen) =>
+            document.addEventListener("input", () => requestAnimationFrame(() => setTimeout(() => seen(shown()))), { capture: true, once: true }));
         }"""
     )
     middle.fill("7")
-    studio.wait_for_function("seen.length === 2")
+    before, first = studio.evaluate("Promise.all([before, first])")
     studio.wait_for_timeout(400)  # whole sums have replaced what was edited
     settled(studio)
-    before, first = studio.evaluate("seen")
     assert first != before
     assert first == studio.evaluate("document.querySelector('[data-testid=image-output]').toDataURL()")
 

@@ -91,8 +91,9 @@ export function kernelPanel(store, presets) {
     text,
     h("p.hint", {}, t("NumPy, MATLAB, CSV, a table, a kernel file. Fractions such as 1/9 are numbers.")),
   );
+  // The text is kept ready, as "toggle" comes late: what was pasted at once would be overwritten.
   fromText.addEventListener("toggle", () => {
-    if (fromText.open) text.value = rowsText(store.state.kernel.weights);
+    if (!fromText.open) text.value = rowsText(store.state.kernel.weights);
   });
 
   store.listen(({ kernel }, changed) => {
@@ -103,7 +104,7 @@ export function kernelPanel(store, presets) {
     put(preset, presets.some(({ name }) => name === kernel.name) ? (kernel.name ?? "") : "");
     undo.disabled = !store.canUndo;
     redo.disabled = !store.canRedo;
-    if (fromText.open && document.activeElement !== text) text.value = rowsText(kernel.weights);
+    if (document.activeElement !== text) text.value = rowsText(kernel.weights);
   });
 
   return h(
