@@ -96,7 +96,7 @@ struct Job {
     Accumulator accumulator;
     Boundary boundary;
     i64 group;  // direct: kernel rows summed in registers; else: taps summed in a chain
-    int across;  // direct: the kernel left to right is itself (1) or its negative (-1); 0: that is not used
+    int across;  // direct, separable: the kernel left to right is itself (1) or, direct, its negative (-1); 0: that is not used
     Weights weights;
     Transform transform;
     Integers integers;  // of u16 sums

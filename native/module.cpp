@@ -81,12 +81,14 @@ public:
             ranks_ = static_cast<i64>(u.size()) / y_.taps;
             if (ranks_ < 1 || static_cast<i64>(u.size()) != ranks_ * y_.taps || static_cast<i64>(v.size()) != ranks_ * x_.taps || mixing || group < 1)
                 throw std::invalid_argument("factors do not match the kernel");
+            if (across != 0 && (across != 1 || group < (x_.taps + 1) / 2)) throw std::invalid_argument("no such mirror image");
+            across_ = across;
             double products = 0;  // partial sums may be larger than the kernel's weights tell
             for (i64 l = 0; l < ranks_; ++l) {
-                double down = 0, across = 0;
+                double down = 0, along = 0;
                 for (i64 i = 0; i < y_.taps; ++i) down += std::fabs(u[static_cast<std::size_t>(l * y_.taps + i)]);
-                for (i64 j = 0; j < x_.taps; ++j) across += std::fabs(v[static_cast<std::size_t>(l * x_.taps + j)]);
-                products += down * std::max(across, 1.0);
+                for (i64 j = 0; j < x_.taps; ++j) along += std::fabs(v[static_cast<std::size_t>(l * x_.taps + j)]);
+                products += down * std::max(along, across_ ? 2.0 : 1.0);  // two sums are added before a weight comes
             }
             abs_sum_ = std::max(abs_sum_, products);
             column_.assign(u, accumulator_);

@@ -131,36 +131,48 @@ static void column_strip(const T* const* rows, i64 step, const T* w, i64 taps, i
     if (x < n) column_block(rows, step, round_up(n, L) - wide, w, taps, group, to, pitch);
 }
 
-// Tap number K of a chain's piece: the samples K * STEP further on than v.
-template <class T, int STEP, int U, int K, int N>
+// Samples AT further on than p, of which v holds whole vectors. A load that crosses a cache line takes two cycles of
+// the load ports, a shift of two registers gets in the way of the multipliers: one load to two shifts is fastest
+// (measured on Zen 4, 13 taps: loads alone 24, half of each 32, a third 43, a quarter 42, shifts alone 34 G
+// multiply-adds a second).
+template <class T, int AT, int N>
+CORR2D_INLINE static typename Vec<T>::type samples(const T* p, const typename Vec<T>::type (&v)[N], int u, bool loaded) {
+    constexpr int L = Vec<T>::lanes, q = AT / L, s = AT % L;
+    if constexpr (s == 0)
+        return v[u + q];
+    else
+        return loaded ? load(p + AT + u * L) : shifted<T, s>(v[u + q], v[u + q + 1]);
+}
+
+// Tap K of `Taps`; of mirrored ones the left half, each with its mirror image: what they meet is added first, beside
+// the multipliers.
+template <class T, int STEP, bool Mirrored, int Taps, int K, int U, int N>
 CORR2D_INLINE static void row_tap(const T* p, const T* w, const typename Vec<T>::type (&v)[N], typename Vec<T>::type (&acc)[1][U]) {
-    constexpr int L = Vec<T>::lanes, q = K * STEP / L, s = K * STEP % L;
+    constexpr int mirror = Taps - 1 - K;
+    if constexpr (Mirrored && K > mirror) return;
     const auto k = broadcast(w[K]);
     CORR2D_UNROLL
     for (int u = 0; u < U; ++u) {
-        if constexpr (s == 0)
-            acc[0][u] += k * v[u + q];
-        else if constexpr (K % 3 == 2)
-            acc[0][u] += k * load(p + K * STEP + u * L);
+        if constexpr (Mirrored && K < mirror)
+            acc[0][u] += k * (samples<T, K * STEP>(p, v, u, K % 3 == 2) + samples<T, mirror * STEP>(p, v, u, K % 3 == 1));
         else
-            acc[0][u] += k * shifted<T, s>(v[u + q], v[u + q + 1]);
+            acc[0][u] += k * samples<T, K * STEP>(p, v, u, K % 3 == 2);
     }
 }
 
-// C taps along a line. A load that crosses a cache line takes two cycles of the load ports, a
-// shift of two registers gets in the way of the multipliers: one load to two shifts is fastest
-// (measured on Zen 4, 13 taps: loads alone 24, half of each 32, a third 43, a quarter 42,
-// shifts alone 34 G multiply-adds a second).
-template <class T, int STEP, int U, int... K>
+// Taps along a line, unrolled.
+template <class T, int STEP, bool Mirrored, int U, int... K>
 CORR2D_INLINE static void row_piece(const T* p, const T* w, typename Vec<T>::type (&acc)[1][U], Lanes<K...>) {
-    constexpr int L = Vec<T>::lanes, C = sizeof...(K), N = U + ((C - 1) * STEP + L - 1) / L;
+    constexpr int L = Vec<T>::lanes, taps = sizeof...(K), N = U + ((taps - 1) * STEP + L - 1) / L;
     typename Vec<T>::type v[N];
     CORR2D_UNROLL
     for (int m = 0; m < N; ++m) v[m] = load(p + m * L);
-    (row_tap<T, STEP, U, K>(p, w, v, acc), ...);
+    (row_tap<T, STEP, Mirrored, taps, K>(p, w, v, acc), ...);
 }
 
-constexpr i64 kPiece = 8;  // taps along a line that are unrolled
+constexpr i64 kPiece = 8;  // taps along a line that are unrolled, of many
+constexpr i64 kWhole = 17;  // ... and of a whole line: what they meet lies in one vector more than there are outputs
+constexpr i64 kMirrored = 31;  // ... of one that is mirrored, beyond kWhole an odd number of them
 constexpr int kShifts = kVectorBytes == 64 ? 4 : 0;  // steps between taps up to which shifting is compiled
 
 template <class T, int STEP, int U>
@@ -174,16 +186,49 @@ CORR2D_INLINE static void row_taps(const T* p, const i64* offset, const T* w, i6
         }
     } else {
         p += offset[0];
-        for (; taps >= kPiece; taps -= kPiece, p += kPiece * STEP, w += kPiece) row_piece<T, STEP, U>(p, w, acc, MakeLanes<8>::type{});
+        for (; taps >= kPiece; taps -= kPiece, p += kPiece * STEP, w += kPiece) row_piece<T, STEP, false>(p, w, acc, MakeLanes<8>::type{});
         switch (taps) {
-            case 1: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<1>::type{});
-            case 2: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<2>::type{});
-            case 3: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<3>::type{});
-            case 4: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<4>::type{});
-            case 5: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<5>::type{});
-            case 6: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<6>::type{});
-            case 7: return row_piece<T, STEP, U>(p, w, acc, MakeLanes<7>::type{});
+            case 1: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<1>::type{});
+            case 2: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<2>::type{});
+            case 3: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<3>::type{});
+            case 4: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<4>::type{});
+            case 5: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<5>::type{});
+            case 6: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<6>::type{});
+            case 7: return row_piece<T, STEP, false>(p, w, acc, MakeLanes<7>::type{});
         }
+    }
+}
+
+// How the taps of a line are summed: one after the other, or those that mirror each other together, of a few taps or of
+// more. (In one function, GCC spills the sums of the few for the sake of the many: 8 % slower.)
+enum class Fold { none, few, many };
+
+// All taps of a line, none of whose chains ends amid it; as many as are unrolled, where their step is known.
+template <class T, int STEP, Fold FOLD, int U>
+CORR2D_INLINE static void row_line(const T* p, const i64* offset, const T* w, i64 taps, typename Vec<T>::type (&acc)[1][U]) {
+    constexpr i64 L = Vec<T>::lanes;
+    constexpr bool mirrored = FOLD != Fold::none;
+    if constexpr (STEP == 0) {
+        for (i64 t = 0, m = taps - 1; mirrored ? t <= m : t < taps; ++t, --m) {
+            const auto k = broadcast(w[t]);
+            const T *q = p + offset[t], *mirror = p + offset[m];
+            CORR2D_UNROLL
+            for (int u = 0; u < U; ++u)
+                acc[0][u] += k * (mirrored && t < m ? load(q + u * L) + load(mirror + u * L) : load(q + u * L));
+        }
+    } else {
+        p += offset[0];
+#define CORR2D_TAPS(N) \
+    case N: return row_piece<T, STEP, mirrored>(p, w, acc, MakeLanes<N>::type{});
+        if constexpr (FOLD == Fold::many) switch (taps) {
+                CORR2D_TAPS(19) CORR2D_TAPS(21) CORR2D_TAPS(23) CORR2D_TAPS(25) CORR2D_TAPS(27) CORR2D_TAPS(29) CORR2D_TAPS(31)
+            }
+        else switch (taps) {
+                CORR2D_TAPS(1) CORR2D_TAPS(2) CORR2D_TAPS(3) CORR2D_TAPS(4) CORR2D_TAPS(5) CORR2D_TAPS(6)
+                CORR2D_TAPS(7) CORR2D_TAPS(8) CORR2D_TAPS(9) CORR2D_TAPS(10) CORR2D_TAPS(11) CORR2D_TAPS(12)
+                CORR2D_TAPS(13) CORR2D_TAPS(14) CORR2D_TAPS(15) CORR2D_TAPS(16) CORR2D_TAPS(17)
+            }
+#undef CORR2D_TAPS
     }
 }
 
@@ -195,17 +240,19 @@ struct Along {
     const i64* offset;  // of each tap
     const T* w;         // (lines, taps)
     i64 taps, group;
-    T* sums;  // without a sink
+    bool mirrored;  // each line of weights is its own mirror image, that is used, and no chain ends amid it
+    T* sums;        // without a sink
     Sink<T> sink;
 };
 
 // n outputs, at least kVectors vectors of them.
-template <class T, int STEP>
+template <class T, int STEP, Fold FOLD>
 static void row_strip(const Along<T>& along, i64 n) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
     Along<T> a = along;  // a copy: the stores below could alias a reference
     const i64 item = sink_item<T>(a.sink.kind);
+    const bool whole = a.taps <= min64(kWhole, a.group);
     Watch<T> watch(a.sink);
     Chains<T, 1, kVectors> chains;
     for (i64 next = 0; next < n; next += wide) {
@@ -217,6 +264,10 @@ static void row_strip(const Along<T>& along, i64 n) {
         for (i64 l = 0; l < a.lines; ++l) {
             if (l) chains.add(acc, done++);
             const T *p = a.line + l * a.between + x, *w = a.w + l * a.taps;
+            if (FOLD != Fold::none || whole) {
+                row_line<T, STEP, FOLD>(p, a.offset, w, a.taps, acc);
+                continue;
+            }
             i64 t = 0;
             for (; t + a.group < a.taps; t += a.group) {
                 row_taps<T, STEP, kVectors>(p, a.offset + t, w + t, a.group, acc);
@@ -243,15 +294,24 @@ static inline i64 tap_step(const i64* offset, i64 taps) {
     return step;
 }
 
+template <class T, int STEP>
+static void along_line(const Along<T>& a, i64 n) {
+    if (!a.mirrored) return row_strip<T, STEP, Fold::none>(a, n);
+    if (STEP == 0 || a.taps <= kWhole) return row_strip<T, STEP, Fold::few>(a, n);
+    if constexpr (STEP == 1)
+        if (a.taps <= kMirrored && a.taps % 2) return row_strip<T, STEP, Fold::many>(a, n);
+    row_strip<T, 0, Fold::few>(a, n);
+}
+
 template <class T>
 static void along_line(const Along<T>& a, i64 n) {
     if constexpr (kShifts > 0) switch (tap_step(a.offset, a.taps)) {
-            case 1: return row_strip<T, 1>(a, n);
-            case 2: return row_strip<T, 2>(a, n);
-            case 3: return row_strip<T, 3>(a, n);
-            case 4: return row_strip<T, 4>(a, n);
+            case 1: return along_line<T, 1>(a, n);
+            case 2: return along_line<T, 2>(a, n);
+            case 3: return along_line<T, 3>(a, n);
+            case 4: return along_line<T, 4>(a, n);
         }
-    row_strip<T, 0>(a, n);
+    along_line<T, 0>(a, n);
 }
 
 // R output rows of n samples. The sums of a sink, else to sums + r * pitch.
@@ -261,6 +321,7 @@ struct Separable {
     i64 step;
     const i64* offset;  // of each tap in a row
     i64 kh, kw, ranks, group;
+    bool mirrored;          // the rows are their own mirror images
     const T *column, *row;  // (ranks, kh), (ranks, kw)
     T* line;                // room for ranks * kRows lines
     i64 line_pitch;
@@ -283,7 +344,7 @@ static void separable_strip(const Separable<T>& strip, i64 R, i64 n) {
         for (i64 l = 0; l < s.ranks; ++l)
             column_strip(s.rows, s.step, s.column + l * s.kh, s.kh, s.group, s.line + l * between, s.line_pitch, s.pixels, s.ahead && l == 0);
         for (i64 r = 0; r < R; ++r) {
-            Along<T> a{s.line + r * s.line_pitch, s.ranks, between, s.offset, s.row, s.kw, s.group, s.sums + r * s.pitch, s.sink};
+            Along<T> a{s.line + r * s.line_pitch, s.ranks, between, s.offset, s.row, s.kw, s.group, s.mirrored, s.sums + r * s.pitch, s.sink};
             if (s.sink.kind != Kind::none) a.sink.to += r * s.sink.pitch;
             along_line(a, n);
         }
@@ -294,7 +355,7 @@ static void separable_strip(const Separable<T>& strip, i64 R, i64 n) {
         for (i64 l = 0; l < s.ranks; ++l) sum_rows(s.taps, s.column + l * s.kh, 1, s.kh, s.group, s.line + l * between, s.pixels);
         for (i64 l = 0; l < s.ranks; ++l)
             for (i64 j = 0; j < s.kw; ++j) s.taps[l * s.kw + j] = s.line + l * between + s.offset[j];
-        sum_rows(s.taps, s.row, s.ranks, s.kw, s.group, s.sums + r * s.pitch, n);
+        sum_rows(s.taps, s.row, s.ranks, s.kw, s.group, s.sums + r * s.pitch, n, s.mirrored);
     }
 }
 

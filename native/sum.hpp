@@ -11,19 +11,23 @@
 namespace corr2d { namespace CORR2D_ISA {
 
 template <class T, int U>
-static inline void sum_block(const T* const* rows, i64 x, const T* w, i64 lines, i64 taps, i64 group, T* to) {
+static inline void sum_block(const T* const* rows, i64 x, const T* w, i64 lines, i64 taps, i64 group, T* to, bool mirrored) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
     V stack[40][U];  // stack[d]: the sum of 2^k chains, k falling with d
     int depth = 0;
-    for (i64 t = 0, end = taps, done = 0; t < lines * taps; ++done) {
+    const i64 pairs = mirrored ? taps / 2 : 0, products = taps - pairs;
+    for (i64 line = 0, t = 0, done = 0; line < lines; ++done) {
         V acc[U];
         for (int u = 0; u < U; ++u) acc[u] = V{};
-        const i64 stop = min64(end, t + group);
+        const i64 stop = min64(products, t + group);
         for (; t < stop; ++t) {
             const V k = broadcast(w[t]);
-            const T* p = rows[t] + x;
-            for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
+            const T *p = rows[t] + x, *mirror = rows[taps - 1 - t] + x;
+            if (t < pairs)
+                for (int u = 0; u < U; ++u) acc[u] += k * (load(p + u * L) + load(mirror + u * L));
+            else
+                for (int u = 0; u < U; ++u) acc[u] += k * load(p + u * L);
         }
         for (i64 m = done; m & 1; m >>= 1) {  // as a binary counter carries
             --depth;
@@ -31,7 +35,9 @@ static inline void sum_block(const T* const* rows, i64 x, const T* w, i64 lines,
         }
         for (int u = 0; u < U; ++u) stack[depth][u] = acc[u];
         ++depth;
-        if (t == end) end += taps;
+        if (t < products) continue;
+        ++line, t = 0;
+        rows += taps, w += taps;
     }
     for (int u = 0; u < U; ++u) {
         V total = stack[depth - 1][u];
@@ -40,14 +46,15 @@ static inline void sum_block(const T* const* rows, i64 x, const T* w, i64 lines,
     }
 }
 
-// n samples, in whole vectors, from `lines` times `taps` rows; no chain runs from one line into the next.
+// n samples, in whole vectors, from `lines` times `taps` rows; no chain runs from one line into the next. Where each
+// line of weights is its own mirror image and that is to be used, what two taps meet is added first.
 template <class T>
-static void sum_rows(const T* const* rows, const T* w, i64 lines, i64 taps, i64 group, T* to, i64 n) {
+static void sum_rows(const T* const* rows, const T* w, i64 lines, i64 taps, i64 group, T* to, i64 n, bool mirrored = false) {
     constexpr i64 L = Vec<T>::lanes;
     constexpr int U = kVectorBytes == 64 ? 8 : 4;
     i64 x = 0;
-    for (; x + (U - 1) * L < n; x += U * L) sum_block<T, U>(rows, x, w, lines, taps, group, to + x);
-    for (; x < n; x += L) sum_block<T, 1>(rows, x, w, lines, taps, group, to + x);
+    for (; x + (U - 1) * L < n; x += U * L) sum_block<T, U>(rows, x, w, lines, taps, group, to + x, mirrored);
+    for (; x < n; x += L) sum_block<T, 1>(rows, x, w, lines, taps, group, to + x, mirrored);
 }
 
 }}  // namespace corr2d::CORR2D_ISA

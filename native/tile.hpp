@@ -25,7 +25,7 @@ static void strip(const Tile<T>& t, i64 o, i64 y, i64 R, i64 n, const Sink<T>& s
     }
     if constexpr (sizeof(T) > 2) {
         if (job.method == Method::separable)
-            return separable_strip<T>({t.rows.table + top, job.y.dilation, t.offset, kh, kw, job.weights.ranks, job.group,
+            return separable_strip<T>({t.rows.table + top, job.y.dilation, t.offset, kh, kw, job.weights.ranks, job.group, job.across > 0,
                                        static_cast<const T*>(job.weights.column), static_cast<const T*>(job.weights.row), t.line, t.line_pitch,
                                        t.rows.pixels, t.taps, t.sums, t.pitch, t.room, ahead, sink},
                                       R, n);

@@ -144,6 +144,7 @@ def _rank_one(k: np.ndarray, integer: bool) -> tuple[Factors | None, float]:
         return None, math.inf
     if residual > 0 and min(k.shape) > 1:
         u, s, vt = np.linalg.svd(k, full_matrices=False)
+        vt = _as_mirrored(vt, k)
         better = _missing(k, u[:, 0], s[0] * vt[0], total)
         if better < residual:
             column, row, residual = u[:, 0], s[0] * vt[0], better
@@ -169,7 +170,7 @@ def _few_terms(k: np.ndarray) -> tuple[Factors | None, float]:
         return None, math.inf
     basis = np.linalg.qr(np.array(columns).T)[0]
     u, s, vt = np.linalg.svd(basis.T @ k, full_matrices=False)
-    u = basis @ u
+    u, vt = basis @ u, _as_mirrored(vt, k)
     for rank in range(1, len(s) + 1):
         residual = float(np.abs(k - (u[:, :rank] * s[:rank]) @ vt[:rank]).sum() / total)
         if residual <= RANK_ONE_SINGLE:
@@ -183,6 +184,11 @@ def _few_terms(k: np.ndarray) -> tuple[Factors | None, float]:
 
 def _missing(k, column, row, total) -> float:
     return float(np.abs(k - np.outer(column, row)).sum() / total)
+
+
+def _as_mirrored(rows: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Of a kernel that is its own mirror image left to right so are the rows, but for roundings: these are taken out."""
+    return (rows + rows[:, ::-1]) / 2 if _mirror(k) == 1 else rows
 
 
 def _balanced(column, row) -> Factors:

@@ -166,13 +166,26 @@ def cancellation(columns: np.ndarray, rows: np.ndarray, total: float) -> float:
     return float((np.abs(columns).sum(axis=1) * np.abs(rows).sum(axis=1)).sum() / total)
 
 
-def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float) -> tuple[int, float]:
-    """The longest chains that the accuracy allows with `spare` more roundings, and the roundings."""
-    for group in CHAINS:
-        roundings = factor_roundings(columns, rows, group, total) + spare
-        if roundings <= ROUNDINGS:
-            break
-    return group, roundings
+# Rows of which the taps that mirror each other are added before they are multiplied (native/separable.hpp).
+MIRRORED_TAPS = range(5, 32)
+
+
+def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float) -> tuple[int, float, int]:
+    """The longest chains that the accuracy allows with `spare` more roundings, the roundings, and whether rows are folded."""
+
+    def longest(rows, spare):
+        for group in CHAINS:
+            roundings = factor_roundings(columns, rows, group, total) + spare
+            if roundings <= ROUNDINGS:
+                break
+        return group, roundings
+
+    taps = rows.shape[1]
+    if taps in MIRRORED_TAPS and np.array_equal(rows, rows[:, ::-1]):
+        group, roundings = longest(fold_columns(rows), spare + 1)
+        if roundings <= ROUNDINGS and group >= (taps + 1) // 2:
+            return group, roundings, 1
+    return *longest(rows, spare), 0
 
 
 def integral(problem: Problem, facts: KernelFacts) -> bool:

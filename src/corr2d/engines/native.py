@@ -58,7 +58,7 @@ class Recipe:
     box: bool = False  # one weight
     taps: bool = False  # one sum of all taps, in chains
     sparse: bool = False  # ... leave zero taps out of the list of taps
-    across: int = 0  # direct: the sign by which mirrored columns are added before they are multiplied; 0: they are not
+    across: int = 0  # direct, separable: the sign by which mirrored columns are added before they are multiplied; 0: they are not
 
 
 class Compiled:
@@ -269,8 +269,8 @@ class Separable(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         columns, rows = facts.factors[0][None], facts.factors[1][None]
         # What rank 1 misses, and the bias.
-        group, roundings = chain_for(columns, rows, facts.abs_sum, 2 + biased(problem, facts))
-        return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows))
+        group, roundings, across = chain_for(columns, rows, facts.abs_sum, 2 + biased(problem, facts))
+        return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows), across=across)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         return self._passes(problem, 1, machine, self._recipe(problem, facts).accumulator == F64)
@@ -305,8 +305,8 @@ class LowRank(_Native):
             spare += facts.terms_residual * 2.0**24
         else:  # the residual was measured with roundings of its own
             spare += facts.terms_residual * 2.0**53 + len(rows) * cancellation(columns, rows, facts.abs_sum)
-        group, roundings = chain_for(columns, rows, facts.abs_sum, spare)
-        return Recipe(accumulator(problem, facts, roundings), group, factors=facts.terms), roundings
+        group, roundings, across = chain_for(columns, rows, facts.abs_sum, spare)
+        return Recipe(accumulator(problem, facts, roundings), group, factors=facts.terms, across=across), roundings
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         recipe, _ = self._recipe(problem, facts)
