@@ -87,6 +87,16 @@ std::vector<double> doubles(nb::handle object) {
     return copy;
 }
 
+// What was given, to tell whether it is given again: its type and its bytes.
+void append_bytes(std::vector<char>& to, nb::handle object) {
+    Py_buffer b;
+    if (PyObject_GetBuffer(object.ptr(), &b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) throw nb::python_error();
+    to.push_back(b.format ? b.format[0] : 'B');
+    const char* bytes = static_cast<const char*>(b.buf);
+    to.insert(to.end(), bytes, bytes + b.len);
+    PyBuffer_Release(&b);
+}
+
 // Weights in the accumulator's type.
 class Store {
 public:

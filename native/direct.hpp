@@ -35,7 +35,7 @@ struct Strip {
     bool add;    // to what is there (further input channels), or start anew
     bool room;   // rows may be read, and sums written, a block beyond their end
     bool ahead;  // the rows of the next strip are known: fetch them meanwhile
-    Sink<T> sink;
+    const Sink<T>& sink;
 };
 
 // U vectors of samples and those that the mirrored tap meets.
@@ -51,36 +51,45 @@ CORR2D_INLINE static void add_mirrored(int across, const T* p, typename Vec<T>::
     }
 }
 
-// kRows x U vectors of outputs at column x.
-template <class T, int KH, int G, int U, bool Fold>
-static void block(const Strip<T>& strip, i64 x) {
+// R x U vectors of outputs at column x.
+template <class T, int KH, int G, int U, bool Fold, int R = kRows>
+static void block(const Strip<T>& s, i64 x) {
     using V = typename Vec<T>::type;
     constexpr i64 L = Vec<T>::lanes;
-    const Strip<T> s = strip;  // a copy: the stores below could alias a reference
-    const i64 item = sink_item<T>(s.sink.kind);
-    const i64 pairs = Fold ? s.kw / 2 : 0, columns = s.kw - pairs;
-    V acc[kRows][U];
+    // Copies: the stores below could alias a reference. Of each alone: the whole would be read as vectors where it
+    // was just written in pieces, and wait until all stores before have left the processor.
+    const T* const* rows = s.rows;
+    const i64 row_step = s.row_step, kw = s.kw, pitch = s.pitch;
+    const i64* offset = s.offset;
+    const T* weights = s.w;
+    T* sums = s.sums;
+    const int across = s.across;
+    const bool add = s.add;
+    const Sink<T> sink{s.sink.kind, s.sink.stream, s.sink.to, s.sink.pitch, s.sink.low, s.sink.high, s.sink.integers, s.sink.wrong, s.sink.bias};
+    const i64 item = sink_item<T>(sink.kind);
+    const i64 pairs = Fold ? kw / 2 : 0, columns = kw - pairs;
+    V acc[R][U];
     // The sums of earlier groups. In memory by order: left to itself, GCC keeps them in
     // registers and moves the inner loop's sums to memory instead.
-    alignas(kVectorBytes) T aside[G < KH ? kRows * U * L : 1];
+    alignas(kVectorBytes) T aside[G < KH ? R * U * L : 1];
     CORR2D_UNROLL
-    for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < R; ++r) {
         CORR2D_UNROLL
         for (int u = 0; u < U; ++u) acc[r][u] = V{};
     }
     CORR2D_UNROLL
-    for (int q = 0; q < kRows + KH - 1; ++q) {
-        const T* in = s.rows[q * s.row_step] + x;
-        const T* w = s.w + q;
+    for (int q = 0; q < R + KH - 1; ++q) {
+        const T* in = rows[q * row_step] + x;
+        const T* w = weights + q;
         i64 j = 0;
         do {
-            const T* p = in + s.offset[j];
+            const T* p = in + offset[j];
             V v[U];
             CORR2D_UNROLL
             for (int u = 0; u < U; ++u) v[u] = load(p + u * L);
-            if (Fold && j < pairs) add_mirrored<T, U>(s.across, in + s.offset[s.kw - 1 - j], v);
+            if (Fold && j < pairs) add_mirrored<T, U>(across, in + offset[kw - 1 - j], v);
             CORR2D_UNROLL
-            for (int r = 0; r < kRows; ++r) {
+            for (int r = 0; r < R; ++r) {
                 if (q - r < 0 || q - r >= KH) continue;
                 const V k = broadcast(w[-r]);
                 CORR2D_UNROLL
@@ -89,7 +98,7 @@ static void block(const Strip<T>& strip, i64 x) {
             w += KH;
         } while (++j < columns);
         CORR2D_UNROLL
-        for (int r = 0; r < kRows; ++r) {
+        for (int r = 0; r < R; ++r) {
             const int i = q - r;
             if (i < 0 || i >= KH || (i % G != G - 1 && i != KH - 1)) continue;
             if constexpr (G < KH) {
@@ -104,13 +113,13 @@ static void block(const Strip<T>& strip, i64 x) {
                 asm("" : : "r"(aside) : "memory");
             }
             if (i != KH - 1) continue;
-            if (s.sink.kind != Kind::none) {
-                emit<T, U>(s.sink, s.sink.to + r * s.sink.pitch + x * item, acc[r]);
+            if (sink.kind != Kind::none) {
+                emit<T, U>(sink, sink.to + r * sink.pitch + x * item, acc[r]);
                 continue;
             }
-            T* to = s.sums + r * s.pitch + x;
+            T* to = sums + r * pitch + x;
             CORR2D_UNROLL
-            for (int u = 0; u < U; ++u) store(to + u * L, s.add ? load(to + u * L) + acc[r][u] : acc[r][u]);
+            for (int u = 0; u < U; ++u) store(to + u * L, add ? load(to + u * L) + acc[r][u] : acc[r][u]);
         }
     }
 }
@@ -190,6 +199,26 @@ static Block<T> narrow_block_for(i64 kh, i64 group, bool fold) {
     return nullptr;
 }
 
+// Few rows high, for the last strips of a tile: the usual kernels again.
+constexpr int kFewRows = 4;
+template <class T>
+static Block<T> low_block_for(i64 kh, i64 group, bool fold) {
+    if (group != kh || fold) return nullptr;
+#define CORR2D_ROWS(KH) \
+    case KH: return &block<T, KH, KH, kVectors, false, kFewRows>;
+    switch (kh) {
+        CORR2D_ROWS(1) CORR2D_ROWS(2) CORR2D_ROWS(3) CORR2D_ROWS(4) CORR2D_ROWS(5) CORR2D_ROWS(6) CORR2D_ROWS(7)
+    }
+#undef CORR2D_ROWS
+    return nullptr;
+}
+
+// Whether there are such for rows of n samples.
+template <class T>
+static bool has_low_blocks(i64 kh, i64 group, bool fold, i64 n) {
+    return n >= kVectors * Vec<T>::lanes && low_block_for<T>(kh, group, fold);
+}
+
 // Whether a sink can take strips of n samples: blocks of some width fit into them.
 template <class T>
 static bool fills_blocks(i64 kh, i64 group, bool fold, i64 n) {
@@ -197,14 +226,16 @@ static bool fills_blocks(i64 kh, i64 group, bool fold, i64 n) {
     return n >= L && block_for<T>(kh, group, fold) && (n >= kVectors * L || narrow_block_for<T>(kh, group, fold));
 }
 
-// R <= kRows output rows of n samples. With a sink R is kRows and `fills_blocks`.
+// R <= kRows output rows of n samples. With a sink `fills_blocks`, and R is kRows, or kFewRows where `has_low_blocks`.
 template <class T>
 static void direct_strip(const Strip<T>& s, i64 R, i64 n) {
     constexpr i64 L = Vec<T>::lanes, wide = kVectors * L;
-    const Block<T> blocked = R == kRows ? block_for<T>(s.kh, s.group, s.across) : nullptr;
+    Block<T> blocked = nullptr;
+    if (R == kRows) blocked = block_for<T>(s.kh, s.group, s.across);
+    if (R == kFewRows && has_low_blocks<T>(s.kh, s.group, s.across, n)) blocked = low_block_for<T>(s.kh, s.group, s.across);
     i64 x = 0;
     const bool sinks = s.sink.kind != Kind::none;
-    if (blocked && n < (sinks ? wide : 2 * L + 1)) {
+    if (blocked && R == kRows && n < (sinks ? wide : 2 * L + 1)) {
         if (const Block<T> narrow = narrow_block_for<T>(s.kh, s.group, s.across)) {
             for (; x + L <= n; x += L) narrow(s, x);
             if (x < n) narrow(s, sinks ? n - L : x);

@@ -116,9 +116,14 @@ public:
         }
     }
 
-    // The same filter with other weights and biases, where they may be summed as these are; else nothing.
-    Filter* renewed(nb::handle weights, std::optional<nb::object> bias) const {
+    // The same filter with other weights and biases, where they may be summed as these are; else nothing. With
+    // those that it was renewed with: itself.
+    const Filter* renewed(nb::handle weights, std::optional<nb::object> bias) const {
         if (method_ != Method::direct || across_ || accumulator_ == Accumulator::u16 || accumulator_ == Accumulator::i128) return nullptr;
+        std::vector<char> given;
+        append_bytes(given, weights);
+        if (bias) append_bytes(given, *bias);
+        if (given == given_) return this;
         const std::vector<double> dense = doubles(weights);
         std::vector<double> biases = bias ? doubles(*bias) : std::vector<double>(bias_.size());
         if (static_cast<i64>(dense.size()) != banks_ * outputs_ * inputs_ * y_.taps * x_.taps || biases.size() != bias_.size())
@@ -128,6 +133,7 @@ public:
         if (!std::all_of(dense.begin(), dense.end(), [](double w) { return std::isfinite(w); })) return nullptr;
         // Smaller or larger ones leave float's range where the result does not (engines/accuracy.py).
         if (accumulator_ == Accumulator::f32 && sum != 0 && !(sum > 0x1p-60 && sum < 0x1p60)) return nullptr;
+        other->given_ = std::move(given);
         return other.release();
     }
 
@@ -216,7 +222,7 @@ public:
 
     std::size_t bytes() const {
         return dense_.bytes() + column_.bytes() + row_.bytes() + listed_.bytes() + twiddles_.bytes() + spectrum_.size +
-               wide_.size() * sizeof(double) + taps_.size() * sizeof(Tap);
+               wide_.size() * sizeof(double) + taps_.size() * sizeof(Tap) + given_.size();
     }
 
 private:
@@ -352,6 +358,7 @@ private:
     Boundary boundary_;
     Axis y_, x_;
     std::vector<double> fill_, bias_, wide_;
+    std::vector<char> given_;  // what `renewed` made it of
     double abs_sum_ = 0;
     i64 group_, ranks_ = 0;
     int across_ = 0;

@@ -43,13 +43,11 @@ static inline bool all_finite(const double* p, i64 n) {
 }
 
 template <class T>
-static inline bool all_zero(const typename Vec<T>::type (&v)[kVectors]) {
-    T sums[Vec<T>::lanes];
-    auto sum = v[0];
-    for (int u = 1; u < kVectors; ++u) sum += v[u];
-    store(sums, sum);
-    int other = 0;
-    for (T x : sums) other |= x != T(0);
+static inline bool all_zero(const typename Vec<T>::type& v) {
+    const auto differs = v != typename Vec<T>::type{};
+    std::uint64_t words[kVectorBytes / 8], other = 0;
+    __builtin_memcpy(words, &differs, sizeof words);
+    for (std::uint64_t w : words) other |= w;
     return !other;
 }
 

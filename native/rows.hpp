@@ -75,7 +75,7 @@ struct Gather {
     bool whole = false;  // ... and whose samples are the sums' own, side by side: whole vectors are copied
     i64 head = 0, body = 0;
     i64* source = nullptr;
-    i64 slot = 0, filled_channel = -1;
+    i64 slot = 0, brought = 0, filled_channel = -1;
 
     void find_sources(i64* room) {
         simple = layout && layout->pieces == 1 && layout->step == 1;
@@ -97,7 +97,7 @@ struct Gather {
             }
             return;
         }
-        if (whole) return copy_whole(to, row, *fill);
+        if (whole) return copy_whole(to, row, row, *fill);
         const i64 lanes = job.lanes, pixel = job.in.col_stride, sample_step = lanes > 1 ? pixel / lanes : pixel;
         const i64* from = source;
         auto elsewhere = [&](i64 first, i64 until) {
@@ -115,33 +115,67 @@ struct Gather {
     }
 
     // Half of what a narrow row cost was its calls and loops: short runs are written as vectors, a little beyond
-    // their end, for there is room, and what comes next overwrites it.
-    void copy_whole(T* to, const char* row, T fill) const {
+    // their end, for there is room, and what comes next overwrites it. `to` lies so that the image's own pixels begin
+    // with a cache line: what crosses lines is written twice. `next` is a row that will be wanted soon.
+    CORR2D_INLINE void copy_whole(T* to, const char* row, const char* next, T fill) const {
         constexpr i64 L = Vec<T>::lanes, item = sizeof(T);
-        const i64 end = head + body;
+        const i64 end = head + body, left = (x0 - job.x.before + head) * item;
+        const char *samples = row + left, *later = next + left;
         const i64* from = source;
-        auto elsewhere = [&](i64 first, i64 until) {
+        auto elsewhere = [&](i64 first, i64 until, i64 lines) {
             if (job.boundary == Boundary::constant) {
                 const auto filled = typename Vec<T>::type{} + fill;
-                for (i64 i = first; i < until; i += L) store(to + i, filled);
+                for (i64 i = lines; i < until; i += L) store(to + i, filled);
                 return;
             }
             for (i64 i = first; i < until; ++i) __builtin_memcpy(to + i, row + *from++ * item, item);
         };
-        elsewhere(0, head);
-        const char* samples = row + (x0 - job.x.before + head) * item;
+        elsewhere(0, head, -spare());
         if (body >= L) {
-            for (i64 i = 0; i < body - L; i += L) __builtin_memcpy(to + head + i, samples + i * item, kVectorBytes);
+            for (i64 i = head; i < end - L; i += L) {
+                __builtin_memcpy(to + i, samples + (i - head) * item, kVectorBytes);
+                __builtin_prefetch(later + (i - head) * item, 0, 3);
+            }
             __builtin_memcpy(to + end - L, samples + (body - L) * item, kVectorBytes);
+            __builtin_prefetch(later + (body - 1) * item, 0, 3);
         } else {
             for (i64 i = 0; i < body; ++i) __builtin_memcpy(to + head + i, samples + i * item, item);
         }
-        elsewhere(end, layout->length);
+        elsewhere(end, layout->length, end);
+    }
+
+    // Samples before a scratch row that bring its pixels to a cache line.
+    i64 spare() const { return whole ? round_up(head, Vec<T>::lanes) - head : 0; }
+
+    // Rows up to `until`, one after the other, those that are there left out. By means of a copy, of which the compiler
+    // knows that no store changes it.
+    void whole_rows(Rows<T>& rows, i64 from, i64 until) {
+        const Gather here = *this;
+        const i64 top = y0 - job.y.before, stride = job.in.row_stride, last = job.in.rows - kRows;
+        const T fill = *fills;
+        i64 r = max64(from, brought), next = slot;
+        for (; r < until; ++r) {
+            const i64 at = top + r;
+            if (at < 0 || at >= job.in.rows) {
+                slot = next;
+                row(rows, 0, r);
+                next = slot;
+                continue;
+            }
+            T* to = here.scratch + next * here.pitch + here.spare();
+            next = next + 1 == here.slots ? 0 : next + 1;
+            const char* lies = here.plane + at * stride;
+            here.copy_whole(to, lies, at < last && r + kRows < rows.rows ? lies + kRows * stride : lies, fill);
+            rows.table[r] = to;
+        }
+        slot = next;
+        brought = r;
     }
 
     // The rows that output rows [from, until) of the band need.
     void rows(Rows<T>& rows, i64 from, i64 until) {
         const i64 channels = job.weights.mixing ? job.weights.inputs : 1;
+        if (whole && channels == 1 && job.y.stride == 1 && job.y.dilation == 1) return whole_rows(rows, from, until + job.y.taps - 1);
         for (i64 c = 0; c < channels; ++c) {
             if (job.y.stride == 1 && job.y.dilation == 1) {  // one after the other
                 for (i64 r = from; r < until + job.y.taps - 1; ++r) row(rows, c, r);
@@ -181,7 +215,7 @@ private:
             const char* next = from + kRows * job.in.row_stride + (x0 - job.x.before + head) * job.in.col_stride;
             for (i64 b = 0; b < body * job.in.col_stride; b += 64) __builtin_prefetch(next + b, 0, 3);
         }
-        T* to = scratch + slot * pitch;
+        T* to = scratch + slot * pitch + spare();
         slot = slot + 1 == slots ? 0 : slot + 1;
         copy_row(to, from, fill);
         entry = to;

@@ -18,7 +18,7 @@ struct Sink {
     i64 pitch;                     // bytes
     float low, high;               // bytes, words: what the type holds
     const Integers* integers;      // how 16-bit sums are read
-    typename Vec<T>::type* wrong;  // kVectors, other than zero once a sum is not finite; null: not asked
+    typename Vec<T>::type* wrong;  // other than zero once a sum is not finite; null: not asked
     T bias;                        // added last, in Kind::own
 };
 
@@ -133,6 +133,16 @@ static inline void widen_sums(typename Vec<Sixteen>::type v, const Integers& how
     to[1] = __builtin_convertvector(b, F) * scale + origin;
 }
 
+// Zeros, or NaN beside a sum that is not finite. (Or beside large ones that together leave their range: whoever looks
+// again finds them as they were.)
+template <class T, int U>
+static inline typename Vec<T>::type doubt(const typename Vec<T>::type* v) {
+    auto sum = v[0];
+    CORR2D_UNROLL
+    for (int u = 1; u < U; ++u) sum += v[u];
+    return sum - sum;
+}
+
 // U vectors of one row's sums.
 template <class T, int U>
 static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type* v) {
@@ -144,10 +154,7 @@ static inline void emit(const Sink<T>& s, char* to, const typename Vec<T>::type*
         for (int u = 0; u < U; ++u) widen_sums(v[u], *s.integers, wide + 2 * u);
         write<2 * U>(to, s.stream, wide);
     } else {
-        if (s.wrong) {  // a sum per vector: one alone would be a long chain
-            CORR2D_UNROLL
-            for (int u = 0; u < U; ++u) s.wrong[u] += v[u] - v[u];
-        }
+        if (s.wrong) *s.wrong += doubt<T, U>(v);
         if constexpr (sizeof(T) == 4) {
             if (s.kind == Kind::bytes) return emit_narrow<std::uint8_t, U>(s, to, v);
             if (s.kind == Kind::words) return emit_narrow<std::uint16_t, U>(s, to, v);
@@ -167,19 +174,14 @@ template <class T>
 struct Watch {
     using V = typename Vec<T>::type;
     V* const wrong;
-    V seen[kVectors] = {};
+    V seen = {};
 
     explicit Watch(Sink<T>& sink) : wrong(sink.wrong) { sink.wrong = nullptr; }
     CORR2D_INLINE void see(const V* v) {
-        if constexpr (sizeof(T) == 4) {
-            CORR2D_UNROLL
-            for (int u = 0; u < kVectors; ++u) seen[u] += v[u] - v[u];
-        }
+        if constexpr (sizeof(T) == 4) seen += doubt<T, kVectors>(v);
     }
     ~Watch() {
-        if (!wrong) return;
-        CORR2D_UNROLL
-        for (int u = 0; u < kVectors; ++u) wrong[u] += seen[u];
+        if (wrong) *wrong += seen;
     }
 };
 

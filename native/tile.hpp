@@ -100,12 +100,13 @@ static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step,
     }
     Sink<T> nowhere = sink;
     nowhere.kind = Kind::none;
+    const bool watched = may_leave_range(job);
     for (i64 r = 0; r < rows; ++r, out += job.out.row_stride) {
         const T* line = t.line + r * t.line_pitch;
         const i64 along = tap_step(t.offset, job.x.taps);
         if (sink.kind != Kind::none) {
-            typename Vec<T>::type wrong[kVectors] = {};
-            if (may_leave_range(job)) sink.wrong = wrong;
+            typename Vec<T>::type wrong = {};
+            if (watched) sink.wrong = &wrong;
             sink.to = out;
             box_row(line, work, n, job.x.taps, along, weight, t.sums, sink);
             if (!sink.wrong || all_zero<T>(wrong)) continue;
@@ -184,6 +185,7 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     const i64 groups = job.y.stride == 1 ? min64(job.y.dilation, y1 - y0) : 1;
     const i64 step = job.y.stride == 1 ? job.y.dilation : 1;
     const i64 most = job.y.stride == 1 ? kRows : 1;
+    const bool low = step == 1 && most == kRows && job.method == Method::direct && has_low_blocks<T>(job.y.taps, job.group, job.across, n);
     i64 since = 0;  // multiplications since signals were looked for
     const i64 first = plane % job.weights.banks * outputs;  // of this plane's output channels, among all banks'
     if (job.method == Method::box) {
@@ -198,14 +200,18 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
     Sink<T> sink = sink_for<T>(job, out_step, n, first), nowhere = sink;
     nowhere.kind = Kind::none;
     sink.pitch *= step;
+    // Sums of these can leave their range where the result does not.
+    const bool watched = needs_range<T>(job) && may_leave_range(job);
     bool spoilt = false;
     if constexpr (sizeof(T) > 2) spoilt = job.weights.sparse && !rows_finite(t);
     for (i64 o = 0; o < outputs; ++o)
         for (i64 g = 0; g < groups; ++g)
-            for (i64 y = y0 + g; y < y1; y += most * step) {
+            for (i64 y = y0 + g, R = 0; y < y1; y += R * step) {
+                R = most;
+                if (low && (y1 - y <= kFewRows || y1 - y == 2 * kFewRows)) R = kFewRows;
                 // Too few rows for a block: some of those above once more, to the same bits.
-                if (step == 1 && y + most > y1 && y1 - y0 >= most) y = y1 - most;
-                const i64 R = min64(most, (y1 - y + step - 1) / step);
+                if (step == 1 && y + R > y1 && y1 - y0 >= R) y = y1 - R;
+                R = min64(R, (y1 - y + step - 1) / step);
                 since += R * n * job.y.taps * job.x.taps * s.channels;
                 if (since > kPatience) {
                     if (job.stopped()) return;
@@ -213,10 +219,9 @@ static void tile(const Job& job, i64 plane, const char* in, char* out, i64 y0, i
                 }
                 char* to = out + job.out_offset(o) + y * job.out.row_stride + x0 * out_step;
                 if (!at_once) gather.rows(rows, y - y0, y - y0 + R);
-                if (sink.kind != Kind::none && R == kRows) {
-                    typename Vec<T>::type wrong[kVectors] = {};
-                    // Sums of these can leave their range where the result does not.
-                    if (needs_range<T>(job) && may_leave_range(job)) sink.wrong = wrong;
+                if (sink.kind != Kind::none && (R == kRows || (low && R == kFewRows))) {
+                    typename Vec<T>::type wrong = {};
+                    if (watched) sink.wrong = &wrong;
                     sink.to = to;
                     strip(t, first + o, y - y0, R, n, sink);
                     if (!sink.wrong || all_zero<T>(wrong)) continue;

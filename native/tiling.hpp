@@ -31,7 +31,7 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) 
     s.layout = row_layout(job.x, pixels);
     s.columns = round_up(tile_cols, Vec<T>::lanes * kVectors);
     const i64 row = in_place ? tile_cols + job.x.span() * job.lanes : s.layout.pixels() * job.lanes;
-    s.pitch = row_pitch<T>(row + Vec<T>::lanes * 8);
+    s.pitch = row_pitch<T>(row + Vec<T>::lanes * 9);  // blocks read and copies write beyond a row's end; its pixels begin with a line
     s.table_rows = (band_rows - 1) * job.y.stride + job.y.span() + 1;
     s.scratch_rows = in_place ? 0 : min64(s.table_rows, in_strips(job) ? kRows - 1 + job.y.taps : band_rows * job.y.taps);
     s.channels = job.weights.mixing ? job.weights.inputs : 1;

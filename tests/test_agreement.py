@@ -255,6 +255,23 @@ def test_bits_do_not_depend_on_the_block(method, problem):
             assert bits(result) == bits(whole_[y : y + height, x : x + width]), (y, x, height, width)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_bits_do_not_depend_on_the_height(dtype, rows):
+    """Whatever number of rows is left for the last blocks, they are those of a higher image, and right."""
+    rng = np.random.default_rng(rows)
+    kernel = rng.integers(-2, 3, (rows, 3)).astype(float) if dtype == "uint8" else rng.standard_normal((rows, 3))
+    for width in (16, 17, 33, 64, 65, 130):  # a block in whole vectors of every instruction set, and beyond
+        image = (rng.standard_normal((27 + rows, width)) * 20 + 100).astype(dtype)
+        higher = corr2d.corr2d(image, kernel, method="direct", padding=((0, 0), (1, 1)))
+        padded = np.pad(image.astype(float), ((0, 0), (1, 1)))
+        wanted = sum(kernel[i, j] * padded[i : i + 28, j : j + width] for i in range(rows) for j in range(3))
+        np.testing.assert_allclose(higher, wanted, rtol=0, atol=np.abs(kernel).sum() * 200 * 1e-6)
+        for height in range(1, 28):
+            part = corr2d.corr2d(image[: height + rows - 1], kernel, method="direct", padding=((0, 0), (1, 1)))
+            assert bits(part) == bits(higher[:height]), (width, height)
+
+
 @BITWISE
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_bits_do_not_depend_on_who_pads(method, problem, boundary):

@@ -321,6 +321,84 @@ def test_a_layer_looks_again_when_anything_changes(channels, outputs, goes):
     torch.testing.assert_close(*results, rtol=1e-3, atol=1e-3)
 
 
+def repeated(layer):
+    """Whether its next call without derivatives takes the shortest way."""
+    return type(layer._route[1]).__name__ == "Repeated"
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("options", [dict(groups=6, padding=1), dict(groups=3), dict(padding=(0, 2), padding_mode="circular", groups=6)])
+def test_a_repeated_call_sees_what_changed(options, bias):
+    """Parameters changed in place, given anew, turned where they lie; images that lie otherwise: as PyTorch's layer each time."""
+    theirs, ours = both(6, 6, 3, bias=bias, **options)
+    x = torch.randn(2, 6, 40, 41)
+
+    def same():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+
+    def change(f):
+        for layer in (theirs, ours):
+            for parameter in layer.parameters():
+                f(parameter)
+
+    with torch.no_grad():
+        for _ in range(3):
+            same()
+        assert repeated(ours)  # or this tests nothing
+        first, kept = ours(x), ours(x).clone()
+        x += 1
+        same()
+        assert torch.equal(first, kept)  # a result is nobody's memory
+        change(lambda p: p.mul_(-2))
+        same()
+        change(lambda p: setattr(p, "data", p.data + 1))
+        same()
+        change(lambda p: setattr(p, "data", p.data.mT if p.dim() == 4 else p.data))  # as long and as wide: only strides tell
+        same()
+        change(lambda p: p.mul_(3))
+        same()
+        for other in (copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
+            assert repeated(other)
+            torch.testing.assert_close(other(x), theirs(x), rtol=1e-4, atol=1e-5)
+            other.weight.zero_()
+            assert not torch.equal(other(x), theirs(x))
+        same()
+        x = x.to(memory_format=torch.channels_last)
+        same()
+        assert ours(x).is_contiguous(memory_format=torch.channels_last)
+        x = torch.randn(2, 6, 41, 40).mT
+        same()
+        x[0, 0, 3, 3] = torch.nan
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5, equal_nan=True)
+        x = torch.randn(2, 6, 40, 41)
+        ours.weight[0, 0, 0, 0] = torch.inf
+        torch.testing.assert_close(ours(x), ours._forward(x, ours.weight, ours.bias), rtol=0, atol=0, equal_nan=True)
+        assert not ours(x)[:, 0].isfinite().any() and ours(x)[:, 1:].isfinite().all()
+        ours.weight[0, 0, 0, 0] = theirs.weight[0, 0, 0, 0]
+    with torch.inference_mode():
+        same()
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own, at the first call of its jvp
+def test_a_repeated_call_is_transformed():
+    """vmap and forward mode go through a layer whose calls have taken the shortest way."""
+    theirs, ours = both(4, 4, 3, groups=4)
+    x, tangent = torch.randn(3, 4, 30, 30), torch.randn(3, 4, 30, 30)
+    with torch.no_grad():
+        for _ in range(2):
+            ours(x)
+        assert repeated(ours)
+        batch = torch.stack((x, tangent))
+        torch.testing.assert_close(torch.func.vmap(ours)(batch), torch.stack((theirs(x), theirs(tangent))), rtol=1e-4, atol=1e-5)
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(x, tangent)
+            pushed = torch.autograd.forward_ad.unpack_dual(ours(dual)).tangent
+        theirs.bias.zero_()
+        torch.testing.assert_close(pushed, theirs(tangent), rtol=1e-4, atol=1e-5)
+    y = ours(x.requires_grad_())
+    assert y.requires_grad
+
+
 @pytest.mark.parametrize(("shape", "arguments", "alone", "learning"), [
     ((1, 3, 4, 4), (3, 16, 3), None, True), ((4, 1, 512, 512), (1, 1, 7), False, False),
     ((2, 64, 28, 28), (64, 64, 3), True, True),

@@ -323,6 +323,8 @@ class Trained:
         """Correlate: `weights` and `biases` are float32 or float64, contiguous, of any shape; `image` and `out` canonical."""
         kept, used = self._ready.get((method, threads), (None, 0))
         runner = kept and kept.renewed(weights, biases)
+        if runner is not None and runner is not kept:
+            self._ready[method, threads] = runner, used
         if runner is None:
             weights = weights.reshape(self.problem.weights_shape)
             facts = unmeasured(*(None if a is None else a.astype(np.float64, copy=False) for a in (weights, biases)))

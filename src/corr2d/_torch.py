@@ -19,6 +19,7 @@ from ._problem import check_kernel_shape, image_axes, read_window, result_dtype
 from ._torch_derivatives import call, recorded
 from ._torch_operators import (
     Geometry,
+    Repeated,  # noqa: F401 (for nn)
     conv2d,
     correlate_op,
     forward,

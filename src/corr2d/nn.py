@@ -131,7 +131,9 @@ class Conv2D(torch.nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Correlate, and add the bias."""
-        weight, bias = self.weight, self.bias  # once: a module looks for its parameters at length
+        mine = self._parameters  # a module looks for its parameters at length, unless it is known where they are
+        weight = mine["weight"] if "weight" in mine else self.weight
+        bias = mine["bias"] if "bias" in mine else self.bias
         if torch.compiler.is_compiling() or type(input) is not torch.Tensor:
             return self._forward(input, weight, bias)
         asked = (
@@ -139,20 +141,25 @@ class Conv2D(torch.nn.Conv2d):
             torch.is_grad_enabled(), input.requires_grad, weight.requires_grad, torch.is_autocast_enabled("cpu"),
             self.padding, self.padding_mode, self.stride, self.dilation, self.groups,
         )  # fmt: skip
-        known, geometry = self._route
+        known, way = self._route
         if asked == known:
-            if geometry is None:
+            if way is None:
                 return torch.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-            return _torch.own(input, weight, bias, geometry, input.dtype)
+            if type(way) is _torch.Repeated:
+                if way.takes(input):
+                    return way(input, weight, bias)
+                way = way.geometry
+            return _torch.own(input, weight, bias, way, input.dtype)
         if asked[1] is asked[4] and asked[6] in (True, asked[1]) and not asked[11] and not isinstance(self.padding, str):
             self._check(input, weight)
             geometry = self._geometry()
-            self._route = asked, None if _torch.handed_over(input, weight, geometry, input.dtype) else geometry
+            gone = _torch.handed_over(input, weight, geometry, input.dtype)
+            self._route = asked, None if gone else _torch.Repeated.of(input, weight, geometry) or geometry
         return self._forward(input, weight, bias)
 
-    # The last call, and where it went: to conv2d (None) or, with this geometry, to our own engines. The like of it
-    # goes there at once. What is looked at between two calls costs thrice what it costs alone, for the caches are
-    # full of pixels.
+    # The last call, and where it went: to conv2d (None) or to our own engines, with this geometry, or by the shortest
+    # way where there are no derivatives. The like of it goes there at once. What is looked at between two calls costs
+    # thrice what it costs alone, for the caches are full of pixels.
     _route: tuple[Any, Any] = (None, None)
 
     def _forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -74,8 +74,13 @@ class Compiled:
         self.filter = None if views else native
 
     def renewed(self, weights: np.ndarray, biases: np.ndarray | None) -> Compiled | None:
-        """The same with other weights, float32 or float64; None where those may need another method or precision."""
+        """The same with other weights, float32 or float64; None where those may need another method or precision.
+
+        Itself where they are those that it was renewed with: layers that do not learn are called with the same ones.
+        """
         native = self._native.renewed(weights, biases)
+        if native is self._native:
+            return self
         return native and Compiled(self._problem, self._mixing, native)
 
     def __call__(self, image: np.ndarray, out: np.ndarray, threads: int) -> None:
