@@ -332,8 +332,6 @@ class Box(_Native):
             return "the weights are not all the same"
         if problem.stride != (1, 1):
             return "the output is strided"
-        if self.roundings(problem, facts) > ROUNDINGS and not problem.single:
-            return "the kernel is too large to be summed by doubling within the accuracy"
         if max(problem.kernel_size) > 4096:
             return "the kernel has more than 4096 taps a side"
         if accumulator(problem, facts, self.roundings(problem, facts)) == I128:
@@ -342,8 +340,13 @@ class Box(_Native):
 
     @staticmethod
     def additions(taps: int) -> int:
-        """Additions on the way to a sum of so many: a doubling for each binary digit, one more for each 1."""
+        """Additions that make a sum of so many: a doubling for each binary digit, one more for each 1."""
         return taps.bit_length() + taps.bit_count() - 2
+
+    @staticmethod
+    def depth(taps: int) -> int:
+        """... and those on the longest way to it: digit l of those set, the j-th of c, is in l + c - max(j, 1) of them."""
+        return (taps - 1).bit_length()
 
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         code = accumulator(problem, facts, self.roundings(problem, facts))
@@ -351,7 +354,7 @@ class Box(_Native):
 
     def roundings(self, problem: Problem, facts: KernelFacts) -> int:
         # The weight, the product with it, and the bias.
-        return sum(map(self.additions, problem.kernel_size)) + 2 + biased(problem, facts)
+        return sum(map(self.depth, problem.kernel_size)) + 2 + biased(problem, facts)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         recipe = self._recipe(problem, facts)
