@@ -364,9 +364,9 @@ class Box(_Native):
         # has samples that others have too.
         if recipe.accumulator == U16:
             taps = (5 * (1 + kh / max(1, min(256, problem.out_size[0] / 8))) + 16) * (1 + problem.span[1] / 1024)
-        else:  # each addition is loaded and stored, those along the rows unaligned
-            taps = (2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2 * self.additions(kw) + 7
-            taps *= 1 + problem.span[1] / 512
+        else:  # sums along the rows are shifted, those down the columns are not
+            taps = (self.additions(kh) + 6) * (1 + (kh - 1) / max(1, min(96, problem.out_size[0]))) + 3 * self.additions(kw) + 4
+            taps *= (1 + problem.span[1] / 512) * (0.8 if double else 1)
         return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
