@@ -92,27 +92,31 @@ static void box_tile(const Tile<T>& t, i64 rows, i64 n, char* out, i64 out_step,
     const Job& job = t.job;
     const i64 step = job.y.dilation;
     const T weight = *static_cast<const T*>(job.weights.dense);
-    T *work = t.line + job.band_rows * t.line_pitch, *ring = work + t.line_pitch;
+    const i64 cache_line = kCacheLine / static_cast<i64>(sizeof(T));
+    const i64 aside = (cache_line - to_cache_line(t.rows.table[t.rows.rows / 2])) % cache_line;  // lines lie as the rows do
+    T *lines = t.line + aside, *eights = t.line + job.band_rows * t.line_pitch, *parts = eights + t.line_pitch;
+    T *strip_eights = parts + t.line_pitch, *strip_parts = strip_eights + strip_samples<T>(job.band_rows + job.y.taps);
+    using Each = typename MakeLanes<16>::type;
     for (i64 g = 0; g < min64(step, rows); ++g) {
         if (job.stopped()) return;
-        box_columns_all(t.rows.table + g, step, (rows - g + step - 1) / step, t.rows.pixels, job.y.taps, weight, ring,
-                        t.line + g * t.line_pitch, step * t.line_pitch);
+        box_columns_all(t.rows.table + g, step, (rows - g + step - 1) / step, t.rows.pixels, job.y.taps, weight,
+                        strip_eights, strip_parts, lines + g * t.line_pitch, step * t.line_pitch);
     }
     Sink<T> nowhere = sink;
     nowhere.kind = Kind::none;
     const bool watched = may_leave_range(job);
     for (i64 r = 0; r < rows; ++r, out += job.out.row_stride) {
-        const T* line = t.line + r * t.line_pitch;
+        const T* line = lines + r * t.line_pitch;
         const i64 along = tap_step(t.offset, job.x.taps);
         if (sink.kind != Kind::none) {
             typename Vec<T>::type wrong = {};
             if (watched) sink.wrong = &wrong;
             sink.to = out;
-            box_row(line, work, n, job.x.taps, along, weight, t.sums, sink);
+            box_row(line, eights, parts, n, job.x.taps, along, weight, t.sums, sink, Each{});
             if (!sink.wrong || all_zero<T>(wrong)) continue;
         }
         if (job.stopped()) return;
-        box_row(line, work, n, job.x.taps, along, weight, t.sums, nowhere);
+        box_row(line, eights, parts, n, job.x.taps, along, weight, t.sums, nowhere, Each{});
         if constexpr (sizeof(T) == 4)
             if (!all_finite(t.sums, n) && may_overflow(t, r, 1)) widen(t, 0, r, t.sums, n);
         store_sums(job, out, out_step, t.sums, n, 0);

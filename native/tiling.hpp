@@ -38,18 +38,18 @@ static Sizes sizes(const Job& job, i64 band_rows, i64 tile_cols, bool in_place) 
     return s;
 }
 
-// Samples between lines: rows summed along the columns, and for box two blocks behind them.
+// Samples between lines: rows summed along the columns, and for box a cache line before them and two blocks behind.
 template <class T>
 static i64 line_pitch(const Job& job, const Sizes& s) {
-    return row_pitch<T>(s.pitch + (job.method == Method::box ? 2 * kVectors * Vec<T>::lanes : 0));
+    return row_pitch<T>(s.pitch + (job.method == Method::box ? kCacheLine / static_cast<i64>(sizeof(T)) + 2 * kVectors * Vec<T>::lanes : 0));
 }
 
-// Samples of all lines; box keeps those of a whole band, one to work on and a ring of rows; over bytes running
-// sums down and along, and what they give.
+// Samples of all lines; box keeps those of a whole band, and two to work on along them and down a strip; over bytes
+// running sums down and along, and what they give.
 template <class T>
 static i64 line_samples(const Job& job, const Sizes& s, i64 band_rows) {
     if (job.method == Method::box && sizeof(T) == 2) return 3 * line_pitch<T>(job, s) + 2 * (Vec<Counts>::lanes + row_pitch<float>(s.columns));
-    if (job.method == Method::box) return (band_rows + 1) * line_pitch<T>(job, s) + ring_vectors(job.y.taps, kVectors) * Vec<T>::lanes;
+    if (job.method == Method::box) return (band_rows + 2) * line_pitch<T>(job, s) + 2 * strip_samples<T>(band_rows + job.y.taps);
     return job.weights.ranks * kRows * line_pitch<T>(job, s);
 }
 
@@ -92,7 +92,7 @@ static void block_as(Job& job, int threads) {
     constexpr i64 kTapsPerRow = 400'000'000;
     const i64 whole = Vec<T>::lanes * job.lanes;  // tiles are whole vectors of whole pixels
     // The lines of separable kernels share the first-level cache with the rows.
-    const i64 cols = job.method == Method::separable || box ? 512 : job.in_place_rows && job.method == Method::direct ? 2048 : 1024;
+    const i64 cols = job.method == Method::separable ? 512 : job.in_place_rows && job.method == Method::direct ? 2048 : 1024;
     // ... and interleaved ones whole blocks, so that each begins where stores past the cache are aligned.
     job.tile_cols = round_up(min64(width, cols), width > cols && job.lanes > 1 ? whole * kVectors : whole);
     if (job.method == Method::taps) job.tile_cols = round_up(min64(job.tile_cols, max64(1, kTapsPerRow / job.weights.count)), whole);

@@ -218,6 +218,7 @@ PROBLEMS = {
     "rank3-float64": (pixels(150, 133, dtype="float64"), low_rank(21, 18, 3), dict(dilation=(1, 2))),
     "box": (pixels(250, 333), np.full((11, 7), 0.1), {}),
     "box-float64": (pixels(150, 133, dtype="float64"), np.full((6, 19), 0.1), dict(dilation=(3, 1))),
+    "box-wide": (pixels(150, 333), np.full((71, 101), 0.1), dict(dilation=(1, 2))),
     "box-uint8": (pixels(150, 333, dtype="uint8"), np.full((31, 14), 1 / 434), dict(dtype="uint8")),
 }
 

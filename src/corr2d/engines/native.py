@@ -337,8 +337,6 @@ class Box(_Native):
             return "the weights are not all the same"
         if problem.stride != (1, 1):
             return "the output is strided"
-        if self.roundings(problem, facts) > ROUNDINGS and not problem.single:
-            return "the kernel is too large to be summed by doubling within the accuracy"
         if max(problem.kernel_size) > 4096:
             return "the kernel has more than 4096 taps a side"
         if accumulator(problem, facts, self.roundings(problem, facts)) == I128:
@@ -347,8 +345,13 @@ class Box(_Native):
 
     @staticmethod
     def additions(taps: int) -> int:
-        """Additions on the way to a sum of so many: a doubling for each binary digit, one more for each 1."""
+        """Additions that make a sum of so many: a doubling for each binary digit, one more for each 1."""
         return taps.bit_length() + taps.bit_count() - 2
+
+    @staticmethod
+    def depth(taps: int) -> int:
+        """... and those on the longest way to it: digit l of those set, the j-th of c, is in l + c - max(j, 1) of them."""
+        return (taps - 1).bit_length()
 
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         code = accumulator(problem, facts, self.roundings(problem, facts))
@@ -356,7 +359,7 @@ class Box(_Native):
 
     def roundings(self, problem: Problem, facts: KernelFacts) -> int:
         # The weight, the product with it, and the bias.
-        return sum(map(self.additions, problem.kernel_size)) + 2 + biased(problem, facts)
+        return sum(map(self.depth, problem.kernel_size)) + 2 + biased(problem, facts)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
         recipe = self._recipe(problem, facts)
@@ -366,9 +369,9 @@ class Box(_Native):
         # has samples that others have too.
         if recipe.accumulator == U16:
             taps = (5 * (1 + kh / max(1, min(256, problem.out_size[0] / 8))) + 16) * (1 + problem.span[1] / 1024)
-        else:  # each addition is loaded and stored, those along the rows unaligned
-            taps = (2 * self.additions(kh) + 10) * (1 + kh / max(1, min(96, problem.out_size[0]))) + 2 * self.additions(kw) + 7
-            taps *= 1 + problem.span[1] / 512
+        else:  # sums along the rows are shifted, those down the columns are not
+            taps = (self.additions(kh) + 6) * (1 + (kh - 1) / max(1, min(96, problem.out_size[0]))) + 3 * self.additions(kw) + 4
+            taps *= (1 + problem.span[1] / 512) * (0.8 if double else 1)
         return self._arithmetic(problem, taps / machine.fma_rate, machine, double)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
