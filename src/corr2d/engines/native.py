@@ -40,6 +40,9 @@ STREAM_BYTES = 8 << 20
 # Seconds in which the taps of weights that learn are listed, anew for each call (measured for 144 to 800 of them).
 LISTING = 75e-6
 
+# What a tap of a row costs whose mirror image is added to it first, in those of other rows.
+_FOLDED = 0.65
+
 # Samples that a row is rounded up to, and the width from which rows are read where they lie.
 _VECTOR = 16
 _IN_PLACE = 1024
@@ -124,13 +127,15 @@ class _Native:
             rate = m.strided_rate
         return total + gathered * (m.row_overhead + read * lanes / (rate or m.convert_rate))
 
-    def _passes(self, problem: Problem, ranks: int, m: Machine, double: bool) -> float:
-        """Core-seconds of sums along the columns, then along the rows, of so many ranks."""
+    def _passes(self, problem: Problem, recipe: Recipe, m: Machine) -> float:
+        """Core-seconds of sums along the columns, then along the rows."""
         kh, kw = problem.kernel_size
+        if recipe.across:
+            kw *= _FOLDED
         # The first pass computes the columns between strided outputs too; the lines between the
         # passes are written and read.
-        seconds = ranks * ((kh * problem.stride[1] + 1) / m.column_rate + (kw + 1) / m.row_rate)
-        return self._arithmetic(problem, seconds, m, double)
+        seconds = len(recipe.factors[0]) * ((kh * problem.stride[1] + 1) / m.column_rate + (kw + 1) / m.row_rate)
+        return self._arithmetic(problem, seconds, m, recipe.accumulator == F64)
 
     @staticmethod
     def _filter(problem: Problem, facts: KernelFacts, recipe: Recipe) -> _native.Filter:
@@ -278,7 +283,7 @@ class Separable(_Native):
         return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows), across=across)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        return self._passes(problem, 1, machine, self._recipe(problem, facts).accumulator == F64)
+        return self._passes(problem, self._recipe(problem, facts), machine)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts))
@@ -314,8 +319,7 @@ class LowRank(_Native):
         return Recipe(accumulator(problem, facts, roundings), group, factors=facts.terms, across=across), roundings
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
-        recipe, _ = self._recipe(problem, facts)
-        return self._passes(problem, len(recipe.factors[0]), machine, recipe.accumulator == F64)
+        return self._passes(problem, self._recipe(problem, facts)[0], machine)
 
     def prepare(self, problem: Problem, facts: KernelFacts):
         return self._runner(problem, facts, self._recipe(problem, facts)[0])
