@@ -214,6 +214,22 @@ def test_a_window_that_is_too_small_is_noticed(photo):
     assert "max_size" in " ".join(corr2d.learn_kernel(photo, after, max_size=7).reasons)
 
 
+@pytest.mark.parametrize(("sigma", "size"), [(5.0, "auto"), (2.0, 3), (2.0, 7)])
+def test_a_blur_wider_than_its_window_is_called_no_other_thing(photo, sigma, size):
+    """What the window leaves out goes along with contrasts and places, and is neither."""
+    fit = corr2d.learn_kernel(photo, np.rint(blurred(photo, sigma)).astype(np.uint8), size)
+    assert fit.verdict == "lsi+noise"
+    assert "the kernel is larger" in fit.reasons[0]
+
+
+@pytest.mark.parametrize("after", [np.full((60, 70), 7, np.uint8), np.full((60, 70), 2.5), np.zeros((60, 70))])
+def test_an_after_without_contrast_takes_one_tap(after):
+    """A tap of zero and the bias: no warning, and no window full of zeros."""
+    before = np.random.default_rng(0).integers(0, 256, after.shape, dtype=np.uint8)
+    fit = corr2d.learn_kernel(before, after)
+    assert (fit.kernel.shape, fit.kernel.weights.item(), fit.bias) == ((1, 1), 0.0, after[0, 0])
+
+
 @pytest.mark.parametrize("rule", ["constant", "edge", "reflect", "symmetric", "wrap"])
 def test_border_rules_are_found(photo, rule):
     """Also with noise, and in an image that is predicted so."""
@@ -602,11 +618,12 @@ def controls(photo):
         "scale": (cv2.warpAffine(photo, np.float32([[1.002, 0, 0], [0, 1.002, 0]]), (w, h)), "misaligned"),
         "varying": (np.rint(blurred(photo, 0.6) * (1 - ramp) + blurred(photo, 1.4) * ramp).astype(np.uint8), "spatially-varying"),
         "jpeg": (jpeg(90, soft), "jpeg-grid"),
+        "jpeg 75": (jpeg(75, photo), "jpeg-grid"),  # whose residual shows no blocks
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["median", "bilateral", "means", "dilation", "clahe", "equalised", "gamma", "light", "rotation", "scale", "varying", "jpeg"]
+    "name", ["median", "bilateral", "means", "dilation", "clahe", "equalised", "gamma", "light", "rotation", "scale", "varying", "jpeg", "jpeg 75"]
 )
 def test_controls(photo, name):
     """Each is told from a convolution, and for the right reason."""
