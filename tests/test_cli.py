@@ -42,6 +42,12 @@ def run(tmp_path, monkeypatch, capfd):
     return call
 
 
+def test_the_package_runs_as_a_module():
+    """Where the folder of scripts is not on the path."""
+    done = subprocess.run([sys.executable, "-m", "corr2d", "plan", "8x8", "-k", "no-such"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("corr2d: kernel 'no-such'")
+
+
 def shell(*argv, **options):
     return subprocess.run([sys.executable, "-m", "corr2d.cli", *argv], capture_output=True, text=True, **options)
 

@@ -424,6 +424,15 @@ def test_linear_light(photo):
     assert abs(fit.kernel.weights[middle[0]] - truth[middle[1]]).max() < 0.01
 
 
+def test_a_gamma_that_is_in_no_standard(photo):
+    """Any exponent is found, and where it was; nobody is told to try what was tried."""
+    part = photo[100:356, 100:356]
+    y = np.rint(255 * (blurred(part, 1.0) / 255) ** 0.6).astype(np.uint8)
+    fit = corr2d.learn_kernel(part, y, 7, curves="auto")
+    assert "gamma 1.67 of the result" in fit.reasons[0] and fit.rms < 0.35
+    assert "try curves" not in " ".join(fit.reasons)
+
+
 def test_no_curve_is_made_up(photo):
     """Plain noise is not a tone curve."""
     x = photo[100:300, 100:300]
@@ -442,6 +451,8 @@ def test_kernels_that_change_across_the_picture(photo):
     part = photo[:200, :200]
     same = corr2d.learn_kernel(part, np.rint(blurred(part, 1.0)), 5, vary="auto")
     assert same.variation is None and "everywhere" in same.reasons[-1]
+    asked = corr2d.learn_kernel(part, np.rint(blurred(part, 1.0)), 5, vary=1)
+    assert asked.variation.degree == 1 and asked.verdict != "spatially-varying" and "everywhere" in asked.reasons[-1]
 
 
 def test_gradient_descent_as_in_the_chapter(chapter):
