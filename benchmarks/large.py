@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -155,11 +156,11 @@ print(json.dumps(dict(
 
 def watched(argv: list[str]) -> dict[str, float]:
     """Wall and CPU seconds, and the peak in MiB, of a process."""
-    record = json.loads(subprocess.run([sys.executable, "-S", "-c", WATCH, *argv], capture_output=True, check=True).stdout)
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # as after an installation
+    record = json.loads(subprocess.run([sys.executable, "-S", "-c", WATCH, *argv], capture_output=True, check=True, env=kept).stdout)
     if record["status"]:
         raise SystemExit(f"{argv[:4]}: {record['said']}")
     return record
-
 
 def opened(path: Path) -> np.ndarray:
     if path.suffix == ".zarr":

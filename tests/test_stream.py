@@ -287,9 +287,10 @@ def test_memory_is_bounded(tmp_path, name, out):
 
 
 def test_the_measurement_can_fail(tmp_path):
+    """Read at once, the same picture takes more."""
     image = np.zeros((10240, 15360), np.uint8)
     np.save(tmp_path / "in.npy", image)
-    assert measured("apply", str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), "-k", SHARPEN, "--memory", "4G", "--dtype", "uint8") > 220
+    assert measured("apply", str(tmp_path / "in.npy"), str(tmp_path / "out.npy"), "-k", SHARPEN, "--dtype", "uint8") > 220
 
 
 def test_panels_where_rows_are_too_wide(run, monkeypatch):

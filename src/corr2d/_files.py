@@ -7,7 +7,6 @@ before, and no temporary file.
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +59,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     if target.exists() and not target.is_file():
         # Renaming over a device or a pipe would delete it.
         raise OSError(errno.EINVAL, "is not a regular file", str(target))
-    beside = target.with_name(f".corr2d-{secrets.token_hex(6)}.tmp")
+    beside = target.with_name(f".corr2d-{os.urandom(6).hex()}.tmp")
     try:
         # "x" leaves the permissions to the umask; tempfile would make it 0600.
         with open(beside, "x+b") as file:

@@ -141,7 +141,10 @@ class Job:
 
 # Beside bands: what the arithmetic, decoders and float64 scratch take per worker.
 _PER_WORKER = 48 << 20
-_LARGEST_BAND = 32 << 20  # of output; larger ones are slower, because the system hands out large memory in fresh, cleared pages
+# Bytes of output. What a thread gives back is used again as long as the C library keeps it, which it does with less than
+# 32 MB; larger memory comes in fresh pages, which the system clears each time: half the time of a 5 x 5 kernel.
+_BAND, _LARGEST_BAND = 8 << 20, 32 << 20
+_HALOS = 4  # bands are so many times as high as their halo, where that is not larger than the largest
 
 
 def resident() -> int:
@@ -199,7 +202,9 @@ def cut_bands(source: Store, sink: Store, plan: Any, memory: int, workers: int, 
         columns = low * grid_columns
     columns = min(columns, width)
     count = 1
-    most = max(1, _LARGEST_BAND // max(1, layers * grid_rows * columns * outputs * sink.dtype.itemsize))
+    step = max(1, layers * grid_rows * columns * outputs * sink.dtype.itemsize)
+    halos = -(-_HALOS * p.span[0] // (grid_rows * p.stride[0]))
+    most = max(1, min(max(_BAND // step, halos), _LARGEST_BAND // step))
     # ... and several for each worker, where the image is small.
     most = max(1, min(most, height // (grid_rows * 4 * workers)))
     while count < most and need((count + 1) * grid_rows, columns, workers) <= room:

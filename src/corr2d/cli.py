@@ -8,7 +8,6 @@ stderr; stdout carries results only.
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
@@ -28,10 +27,18 @@ from ._files import one_line
 
 __all__ = ["app", "main"]
 
+
+def version() -> str:
+    """The number of the package that is installed."""
+    from importlib.metadata import version as of  # 20 ms that only --version should pay
+
+    return of("corr2d")
+
+
 app = App(
     name="corr2d",
     help="2-D cross-correlation of images with kernels.",
-    version=lambda: version("corr2d"),
+    version=version,
     suppress_keyboard_interrupt=False,
 )
 for command in (apply, plan, design, describe, learn, export, calibrate, bench, demo, studio):

@@ -102,7 +102,7 @@ def learn(
         say(f"panel saved to {plot}")
 
 
-def _at_once(before: Path, after: Path, mask: Path | None, options: dict[str, Any]) -> tuple[NDArray, NDArray, corr2d.LearnedKernel]:
+def _at_once(before: Path, after: Path, mask: Path | None, options: dict[str, Any]) -> tuple[NDArray, NDArray, "corr2d.LearnedKernel"]:
     first, second = images.read(before).pixels, images.read(after).pixels
     if first.ndim != second.ndim:
         raise OptionError(f"{before} and {after} differ in their channels, {first.shape} and {second.shape}; convert one of them")
