@@ -30,8 +30,10 @@ def draw(path: str | os.PathLike[str], before: NDArray, after: NDArray, fit: Lea
     FigureCanvasAgg(figure)  # no window, whatever the user's backend is
     top, below = figure.subplots(2, 3)
     predicted = _prediction(before, fit)
-    residual = _grey(after).astype(float) - predicted if predicted.shape == _grey(after).shape else None
     low, high = float(np.nanmin(_grey(after))), float(np.nanmax(_grey(after)))
+    if fit.verdict == "lsi+clipping":  # what stopped at the ends is no error
+        predicted = np.clip(predicted, low, high)
+    residual = _grey(after).astype(float) - predicted if predicted.shape == _grey(after).shape else None
     for axis, title, picture in zip(top, ("before", "after", "predicted"), (_grey(before), _grey(after), predicted), strict=True):
         limits = {} if title == "before" else {"vmin": low, "vmax": max(high, low + 1e-9)}
         axis.imshow(_thin(picture), cmap="gray", interpolation="nearest", **limits)
