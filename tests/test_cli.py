@@ -42,6 +42,12 @@ def run(tmp_path, monkeypatch, capfd):
     return call
 
 
+def test_the_package_runs_as_a_module():
+    """Where the folder of scripts is not on the path."""
+    done = subprocess.run([sys.executable, "-m", "corr2d", "plan", "8x8", "-k", "no-such"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr.startswith("corr2d: kernel 'no-such'")
+
+
 def shell(*argv, **options):
     return subprocess.run([sys.executable, "-m", "corr2d.cli", *argv], capture_output=True, text=True, **options)
 
@@ -322,6 +328,7 @@ BAD_USAGE = [
     (["apply", "a.png", "b.jpg", "-k", "identity", "--dtype", "uint16"], "JPEG holds uint8 and not uint16"),
     (["plan", "a.png", "-k", "identity", "--image-dtype", "uint8"], "--image-dtype goes with a size"),
     (["demo", "--output", "panel.gif"], "must end in one of"),
+    (["learn", "a.png", "a.png", "--plot", "p.foo"], "p.foo: a figure's name must end in .png, .svg or .pdf"),
     (["aply"], 'unknown command "aply". Did you mean "apply"'),
 ]
 FAILED_WORK = [
@@ -336,6 +343,10 @@ FAILED_WORK = [
     (["apply", "a.png", "b.png", "-k", "@none.json"], "kernel file 'none.json': no such file"),
     (["apply", "a.png", "b.png", "-k", "@text.json"], "kernel file 'text.json': not a corr2d kernel file"),
     (["apply", "a.png", "b.png", "-k", "box:99", "--padding", "valid"], "kernel"),
+    (["learn", "a.png", "a.png", "-o", "none/k.json"], "none/k.json: there is no folder 'none'"),
+    (["learn", "a.png", "a.png", "--plot", "none/p.png"], "none/p.png: there is no folder 'none'"),
+    (["export", "-k", "identity", "--to", "c", "-o", "none/k.h"], "none/k.h: there is no folder 'none'"),
+    (["export", "-k", "identity", "--to", "c", "-o", f"{'k' * 300}.h"], "kkk.h: file name too long"),
     (["plan", "none.png", "-k", "identity"], "none.png: neither a file nor a size such as 3072x4096"),
 ]
 

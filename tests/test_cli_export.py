@@ -67,7 +67,7 @@ def test_json_for_machines(run):
         (("-k", "sobel-x"), 2, "--to"),
         (("-k", "sobel-x", "--to", "c", "--boundary", "egde"), 2, "boundary='egde' is not known"),
         (("-k", "@none.json", "--to", "c"), 1, "none.json"),
-        (("-k", "sobel-x", "--to", "c", "-o", "none/k.h"), 1, "no such file or directory"),
+        (("-k", "sobel-x", "--to", "c", "-o", "none/k.h"), 1, "there is no folder 'none'"),
     ],
 )
 def test_mistakes_are_one_line(run, argv, status, message):

@@ -297,3 +297,13 @@ def test_words_come_first_and_numbers_after(kernel):
 def test_refusals(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e160, 1e-160, 1e-300])
+def test_weights_whose_squares_leave_the_range(scale):
+    """No warning, and the answers of the same kernel at any other scale."""
+    weights = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    d, same = describe(scale * weights), describe(weights)
+    assert (d.rank, d.derivative_order, d.accuracy_order, d.symmetry) == (same.rank, same.derivative_order, same.accuracy_order, same.symmetry)
+    assert d.noise_gain == pytest.approx(scale * same.noise_gain, rel=1e-12)
+    assert "Flat areas become 0." in str(d) and d.to_dict()["rank"] == 1

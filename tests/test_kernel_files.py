@@ -250,3 +250,11 @@ def test_a_missing_file_is_the_usual_error(tmp_path):
         Kernel.load(tmp_path / "none.mat")
     with pytest.raises(FileNotFoundError, match="none.mat"):
         Kernel.load(str(tmp_path / "none.mat"))
+
+
+def test_what_cannot_be_written_is_named_as_the_caller_named_it(tmp_path):
+    """And not as the file beside it that would have been renamed."""
+    place = tmp_path / "none" / "k.json"
+    with pytest.raises(FileNotFoundError) as caught:
+        Kernel([[1]]).save(place)
+    assert caught.value.filename == str(place)

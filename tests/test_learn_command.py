@@ -75,6 +75,21 @@ def test_the_panel(run):
     assert min(panel.shape[:2]) > 600 and panel.std() > 10
 
 
+def test_the_panel_shows_no_error_where_the_result_was_cut_off(tmp_path, monkeypatch):
+    """Nor rounding for a weight."""
+    pytest.importorskip("matplotlib")
+    from corr2d._learning import panel
+
+    before = np.random.default_rng(0).integers(0, 256, (90, 80), dtype=np.uint8)
+    after = corr2d.corr2d(before, [[0, -1, 0], [-1, 5, -1], [0, -1, 0]], padding="same", boundary="reflect", dtype="uint8")
+    fit = corr2d.learn_kernel(before, after, 3)
+    drawn = []
+    monkeypatch.setattr(panel, "_residual", lambda figure, axis, residual, fit: drawn.append(residual))
+    panel.draw(tmp_path / "panel.png", before, after, fit)
+    assert fit.verdict == "lsi+clipping" and np.abs(drawn[0]).max() < 1e-9
+    assert [panel._short(w, 5.0) for w in (-5e-18, 5.0, -1.0)] == ["0", "5", "-1"]
+
+
 @pytest.mark.parametrize(
     "argv, status, match",
     [

@@ -73,6 +73,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             beside.unlink()
         if full:  # ndarray.tofile reports a short write, and not why it was short
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(beside)):
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # by the name that the caller knows
         raise
 
 

@@ -332,6 +332,8 @@ def _padding(padding, anchor, kernel_size, dilation, turned) -> tuple[Pair, Pair
             halves = [(span // 2, span - span // 2) for span in spans]
             return tuple(pair[::-1] if turned else pair for pair in halves)
         raise OptionError(f"padding={padding!r} is not known; {_PADDINGS}")
+    if padding is None or isinstance(padding, (bytes, set, dict)):
+        raise OptionError(f"padding={padding!r} is not understood; {_PADDINGS}")
     try:
         if not hasattr(padding, "__len__"):
             p = _count("padding", padding)
@@ -425,7 +427,9 @@ def _count(name: str, value: Any, least: int = 0) -> int:
 
 def _pair(name: str, value: Any, least: int) -> Pair:
     """An integer for both axes, or (y, x)."""
-    if not hasattr(value, "__len__") or isinstance(value, str):
+    if value is None or isinstance(value, (str, bytes)):
+        raise OptionError(f"{name}={value!r}: use an integer or a pair (y, x)")
+    if not hasattr(value, "__len__"):
         n = _count(name, value, least)
         return (n, n)
     if len(value) != 2:

@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(one_line(error))
         return 2
     except (Corr2dError, OSError, MemoryError) as error:
-        say("not enough memory" if isinstance(error, MemoryError) else one_line(error))
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        say("not enough memory" if isinstance(error, MemoryError) else where + one_line(error))
         return 1
     return 0
 

@@ -271,18 +271,22 @@ class KernelLearner:
 
         Raises
         ------
-        Corr2dError
-            If the file is missing, is something else, or was damaged.
+        OSError
+            The file cannot be opened.
+        OptionError
+            It is something else, or was damaged.
         """
         try:
             if os.path.getsize(path) > 1 << 32:
                 raise ValueError("the file is larger than any statistics")
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as record:
                 return cls._restored(record)
-        except OSError as error:
-            raise Corr2dError(f"{os.fspath(path)}: {error.strerror or 'cannot be read as statistics of a KernelLearner'}") from None
-        except _REFUSALS as error:
-            raise Corr2dError(f"{os.fspath(path)}: not the statistics of a KernelLearner: {error}") from None
+        except (OSError, *_REFUSALS) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            # NumPy's advice on files of other kinds is to unpickle them.
+            reason = "it holds objects, or no arrays" if "pickle" in str(error) else error
+            raise OptionError(f"{os.fspath(path)}: not the statistics of a KernelLearner: {reason}") from None
 
     @classmethod
     def _restored(cls, record: Any) -> KernelLearner:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 import corr2d
 
 from ._errors import MissingExtraError, OptionError, ShapeError
+from ._files import replacing
 from .kernel import Kernel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["before_after", "edges", "frequency", "kernel", "overview", "plan", "save"]
+__all__ = ["before_after", "edges", "format_of", "frequency", "kernel", "overview", "plan", "save"]
 
 _MOST_PRINTED = 11  # taps a side; beyond, numbers no longer fit
 _SCENE = 25  # pixels a side of the test images
@@ -201,9 +202,23 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 110) -> Non
     --------
     >>> save(kernel([[1, -1]]), "kernel.png")  # doctest: +SKIP
     """
-    if os.path.splitext(os.fspath(path))[1].lower() not in (".png", ".svg", ".pdf"):
+    kind = format_of(path)
+    with replacing(path) as file:
+        figure.savefig(file, format=kind, dpi=dpi)
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """The format of a figure of this name, or the error that names those there are.
+
+    Examples
+    --------
+    >>> format_of("kernel.PNG")
+    'png'
+    """
+    kind = os.path.splitext(os.fspath(path))[1].lower().lstrip(".")
+    if kind not in ("png", "svg", "pdf"):
         raise OptionError(f"{os.fspath(path)}: a figure's name must end in .png, .svg or .pdf")
-    figure.savefig(path, dpi=dpi)
+    return kind
 
 
 def _draw_image_of_response(ax: Axes, figure: Figure, d: Any) -> None:

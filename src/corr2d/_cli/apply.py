@@ -18,7 +18,7 @@ from .. import _samples, images
 from .._errors import Corr2dError, ImageFileError, OptionError
 from ..images import Image
 from ..kernel import Kernel
-from .common import Flag, KernelText, print_json, read_kernel, say
+from .common import Flag, KernelText, check_folder, print_json, read_kernel, say
 from .options import FilterOptions
 from .streaming import StreamOptions, opened, stream
 
@@ -149,8 +149,7 @@ def _check_output(out: Path, dtype: np.dtype[Any], kernel: Kernel, source: Image
     if reason:
         hint = "; or choose --dtype uint8 and a --scale" if dtype.kind == "f" else ""
         raise OptionError(f"{out}: {reason}{hint}")
-    if not out.parent.is_dir():
-        raise Corr2dError(f"{out}: there is no folder {str(out.parent)!r}")
+    check_folder(out)
 
 
 def _target_type(

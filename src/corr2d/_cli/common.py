@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -13,7 +14,7 @@ from .._errors import Corr2dError, OptionError
 from ..kernel import Kernel
 from ..kernel_text import parse_kernel
 
-__all__ = ["SIZE", "Flag", "KernelText", "bar", "print_json", "read_kernel", "say"]
+__all__ = ["SIZE", "Flag", "KernelText", "bar", "check_folder", "print_json", "read_kernel", "say"]
 
 SIZE = re.compile(r"(\d+)[x×](\d+)(?:[x×](\d+))?", re.IGNORECASE)
 
@@ -61,6 +62,12 @@ def bar(what: str) -> Iterator[Any]:
         if told:
             told(what)
         yield (lambda share: told(share=share)) if told else (lambda _: None)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse an output that has no place to go before the work, not after it."""
+    if not path.parent.is_dir():
+        raise Corr2dError(f"{path}: there is no folder {str(path.parent)!r}")
 
 
 def print_json(record: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
 """``corr2d demo``: a photograph, its edges, the times, a panel."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from .. import images
 from .._errors import OptionError
@@ -10,7 +12,7 @@ from .._errors import OptionError
 __all__ = ["demo"]
 
 
-def demo(*, output: Path = Path("corr2d-demo.png")) -> None:
+def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("corr2d-demo.png")) -> None:
     """Find the edges in a photograph, time it, and write a picture of it.
 
     Parameters

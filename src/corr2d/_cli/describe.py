@@ -7,8 +7,7 @@ from cyclopts import Parameter
 
 import corr2d
 
-from .._errors import Corr2dError
-from .common import Flag, print_json, read_kernel
+from .common import Flag, check_folder, print_json, read_kernel
 
 __all__ = ["describe"]
 
@@ -36,10 +35,11 @@ def describe(
         Print the numbers as JSON.
     """
     weights = read_kernel(kernel)
+    if plot is not None:
+        corr2d.plot.format_of(plot)
+        check_folder(plot)
     described = corr2d.describe(weights, tolerance=tolerance)
     if plot is not None:
-        if not plot.parent.is_dir():
-            raise Corr2dError(f"{plot}: there is no folder {str(plot.parent)!r}")
         corr2d.plot.save(corr2d.plot.overview(weights), plot)
     if json:
         print_json(described.to_dict())

@@ -2,19 +2,29 @@
 
 import inspect
 from functools import partial
+from json import loads
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
-from .._errors import Corr2dError, OptionError
+from .._errors import OptionError
+from .._kernel_files import to_json
 from ..kernel import Kernel
 from ..kernel_text import PRESETS
-from .common import Flag, print_json, read_kernel
+from .common import Flag, check_folder, print_json, read_kernel
 
 __all__ = ["design"]
 
 
-def design(name: str | None = None, /, *arguments: str, output: Path | None = None, json: Flag = False) -> None:
+def design(
+    name: str | None = None,
+    /,
+    *arguments: str,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Flag = False,
+) -> None:
     """Make a kernel by name; without a name, list what there is.
 
     Parameters
@@ -26,7 +36,7 @@ def design(name: str | None = None, /, *arguments: str, output: Path | None = No
     output
         Write it there instead: .json (with anchor and origin), .npy, .txt or .csv.
     json
-        Print the kernel as JSON.
+        Print what a .json file would hold.
     """
     if name is None:
         _list_all()
@@ -38,8 +48,7 @@ def design(name: str | None = None, /, *arguments: str, output: Path | None = No
     if output is not None:
         _write(kernel, output)
     elif json:
-        record = {"name": kernel.name, "source": kernel.source, "anchor": kernel.anchor, "weights": kernel.weights.tolist()}
-        print_json(record)
+        print_json(loads(to_json(kernel)))
     else:
         print(_rows(kernel))
 
@@ -85,6 +94,5 @@ def _write(kernel: Kernel, path: Path) -> None:
     writer = writers.get(path.suffix.lower())
     if writer is None:
         raise OptionError(f"{path}: its name must end in one of {', '.join(writers)}")
-    if not path.parent.is_dir():
-        raise Corr2dError(f"{path}: there is no folder {str(path.parent)!r}")
+    check_folder(path)
     writer()

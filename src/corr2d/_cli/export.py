@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from .._errors import OptionError
 from ..export import export as write
-from .common import Flag, KernelText, print_json, read_kernel, say
+from .common import Flag, KernelText, check_folder, print_json, read_kernel, say
 
 __all__ = ["export"]
 
@@ -42,6 +42,8 @@ def export(
     json
         Print the text, the warnings and whether it is exact as JSON.
     """
+    if output is not None:
+        check_folder(output)
     exported = write(read_kernel(kernel), to, boundary=boundary, strict=not approximate)
     binary = isinstance(exported.text, bytes)
     if binary and output is None and (json or sys.stdout.isatty()):

@@ -11,7 +11,7 @@ import corr2d
 
 from .. import images
 from .._errors import OptionError
-from .common import SIZE, Flag, print_json, say, stages
+from .common import SIZE, Flag, check_folder, print_json, say, stages
 from .learn_large import ReadOptions, excerpts, planes
 
 __all__ = ["learn"]
@@ -71,8 +71,13 @@ def learn(
     json
         Print everything as JSON.
     """
+    for path in (output, plot):
+        if path is not None:
+            check_folder(path)
     if plot is not None:
         from .._learning import panel  # needs matplotlib, which only this does
+
+        corr2d.plot.format_of(plot)
     options: dict[str, Any] = {
         "size": _size(size), "bias": bias, "constraints": constraint or (), "channels": channels, "curves": curves, "method": method,
         "max_size": max_size,

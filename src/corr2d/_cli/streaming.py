@@ -26,7 +26,7 @@ from .._stores import NpySink, NpySource, ZarrSink, ZarrSource, is_zarr
 from .._stream import Counts, Job, Journal, cut_bands, run, run_on_cluster
 from .._tiff_tiles import TiffSink, TiffSource
 from ..kernel import Kernel
-from .common import print_json, say
+from .common import check_folder, print_json, say
 
 __all__ = ["StreamOptions", "cluster", "opened", "stream"]
 
@@ -193,8 +193,7 @@ def _check_paths(image: Path, out: Path) -> None:
         raise Corr2dError(f"{out}: lies inside the input {image}; write it elsewhere")
     if inside in outside.parents:
         raise Corr2dError(f"{out}: holds the input {image}; write it elsewhere")
-    if not out.parent.is_dir():
-        raise Corr2dError(f"{out}: there is no folder {str(out.parent)!r}")
+    check_folder(out)
 
 
 def _job(source: Any, out: Path, kernel: Kernel, arguments: dict[str, Any], dtype, scale, offset, clip) -> tuple[Job, bool]:

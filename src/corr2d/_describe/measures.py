@@ -124,7 +124,8 @@ def rank(weights: Array, tolerance: Array) -> tuple[int, float, tuple[Array, Arr
     u, s, vt = np.linalg.svd(weights, full_matrices=False)
     if not s[0]:
         return 0, 0.0, None
-    noise = float(np.sqrt(np.mean(tolerance**2))) * (math.sqrt(weights.shape[0]) + math.sqrt(weights.shape[1]))
+    largest = float(tolerance.max())  # squares of weights may leave float64's range
+    noise = largest * float(np.sqrt(np.mean((tolerance / largest) ** 2))) * (math.sqrt(weights.shape[0]) + math.sqrt(weights.shape[1]))
     found = int((s > max(noise, s[0] * 1e-13 * max(weights.shape))).sum())
     column, row = u[:, 0] * math.sqrt(s[0]), vt[0] * math.sqrt(s[0])
     if column[np.abs(column).argmax()] < 0:
@@ -200,5 +201,6 @@ def _absolute_moments(weights: Array, tap: tuple[int, int]) -> dict[tuple[int, i
 def _doubt(tolerance: Array, tap: tuple[int, int]) -> dict[tuple[int, int], float]:
     """Standard error of each moment: errors of the weights add up in squares."""
     y, x = ((np.arange(n) - float(t)) ** 2 for n, t in zip(tolerance.shape, tap, strict=True))
-    table = np.vander(y, HIGHEST + 1, increasing=True).T @ tolerance**2 @ np.vander(x, HIGHEST + 1, increasing=True)
-    return {(p, n - p): math.sqrt(float(table[p, n - p])) for n in range(HIGHEST + 1) for p in range(n + 1)}
+    largest = float(tolerance.max())
+    table = np.vander(y, HIGHEST + 1, increasing=True).T @ (tolerance / largest) ** 2 @ np.vander(x, HIGHEST + 1, increasing=True)
+    return {(p, n - p): largest * math.sqrt(float(table[p, n - p])) for n in range(HIGHEST + 1) for p in range(n + 1)}

@@ -70,7 +70,7 @@ def _effects(d: Description) -> list[str]:
     else:
         which = _ORDINAL.get(order, f"{order}th")
         said.append(f"It takes a {which} derivative, {operator(d.operator)}: {_answers(order)}")
-        if abs(d.gain) > 4 * np.sqrt((d.tolerance**2).sum()):
+        if abs(d.gain) > 4 * math.hypot(*d.tolerance.ravel()):
             said.append(f"Flat areas become {_share(abs(d.gain) / float(abs(d.weights).sum()))} of the sum of its weights, not quite 0.")
         else:
             said.append("Flat areas become 0.")

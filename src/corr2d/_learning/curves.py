@@ -50,6 +50,8 @@ CURVES: dict[str, tuple[Map, Map]] = {
     "logarithm": ((lambda v: np.expm1(np.log(256) * v) / 255), (lambda v: np.log1p(255 * np.maximum(v, -0.003)) / np.log(256))),
 }  # fmt: skip
 
+_WAYS = 5  # places of a curve: see `_ways`
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
@@ -84,7 +86,7 @@ def fit(pair: Pair, request: Any) -> LearnedKernel:
     size = tuple(min(max(n, 5), request.max_size) for n in plain.kernel.shape[-2:]) if request.size is None and pair.same else plain.kernel.shape[-2:]
     straight = _error(part, Curve("none", None, None, None, top), size, request)
     tried = [(_error(part, curve, size, request), curve) for curve in _all(top)]
-    error, best = min(tried, key=lambda t: t[0])
+    error, best = min([*tried, _free_gamma(part, tried, size, request, top)], key=lambda t: t[0])
     if not error < 0.8 * straight:
         return replace(plain, reasons=(*plain.reasons, "no tone curve explains the pictures better than none"))
     bent = Pair(best.forward(np.asarray(pair.before)), best.target(np.asarray(pair.after)), pair.mask, pair.weights, pair.mixing)
@@ -96,16 +98,41 @@ def fit(pair: Pair, request: Any) -> LearnedKernel:
     fit = fitting.fit(bent, replace(request, clip=None))
     rms = _code_rms(pair, fit, best)
     words = f"the pictures follow the tone curve {best.name}: rms {rms:.4g} with it, {straight:.4g} without, in units of after"
-    return replace(fit, verdict="static-nonlinear", reasons=(words, *fit.reasons), curve=best, rms=rms, certificate=None)
+    rest = tuple(reason.removesuffix('; try curves="auto"') for reason in fit.reasons)
+    return replace(fit, verdict="static-nonlinear", reasons=(words, *rest), curve=best, rms=rms, certificate=None)
 
 
-def _all(top: float):
-    for name, (to, back) in CURVES.items():
-        yield Curve(f"{name}, the kernel in linear light", to, back, to, top)
-        yield Curve(f"{name} of the result", None, back, to, top)
-        yield Curve(f"{name} undone of the result", None, to, back, top)
-        yield Curve(f"{name} of the input", to, None, None, top)
-        yield Curve(f"{name} undone of the input", back, None, None, top)
+def _all(top: float) -> list[Curve]:
+    return [curve for name, (to, back) in CURVES.items() for curve in _ways(name, to, back, top)]
+
+
+def _ways(name: str, to: Map, back: Map, top: float) -> list[Curve]:
+    """Where a curve may have been."""
+    return [
+        Curve(f"{name}, the kernel in linear light", to, back, to, top),
+        Curve(f"{name} of the result", None, back, to, top),
+        Curve(f"{name} undone of the result", None, to, back, top),
+        Curve(f"{name} of the input", to, None, None, top),
+        Curve(f"{name} undone of the input", back, None, None, top),
+    ]
+
+
+def _free_gamma(part: Pair, tried: list[tuple[float, Curve]], size: tuple[int, int], request: Any, top: float) -> tuple[float, Curve]:
+    """The gamma of any exponent that predicts best, in the two places where known curves did; it has to be clearly better than those."""
+    from scipy.optimize import minimize_scalar
+
+    least = [min(error for error, _ in tried[place::_WAYS]) for place in range(_WAYS)]
+    found = []
+    for place in np.argsort(least)[:2]:
+
+        def curve(g: float, place: int = place) -> Curve:
+            return _ways(f"gamma {g:.2f}", *_gamma(g), top)[place]
+
+        if np.isfinite(least[place]):
+            g = minimize_scalar(lambda g: _error(part, curve(g), size, request), bounds=(1.05, 4.0), method="bounded", options={"xatol": 0.005}).x
+            found.append((_error(part, curve(round(g, 2)), size, request), curve(round(g, 2))))
+    error, best = min(found, key=lambda t: t[0], default=tried[0])
+    return (error, best) if error < 0.9 * min(least) else tried[0]
 
 
 def _top(pair: Pair) -> float:

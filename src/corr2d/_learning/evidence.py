@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._lags import lag_sums
+from .jpeg import blocks_of, on_steps
 from .pairs import Frame, Pair, cut
 from .residual import predicted
 
@@ -35,6 +36,7 @@ class Evidence:
     scores: dict[str, float] = field(default_factory=dict)
     grid: float = 1.0  # residual energy next to the borders of 8x8 blocks, relative to elsewhere
     grid_sigmas: float = 0.0
+    steps: float = 0.0  # whether the transforms of after's 8x8 blocks lie on steps: 1 if all do, and before's do not
     texture: float = 0.0  # correlation of the residual's square with local contrast, brightness apart
     correlation: NDArray | None = None  # of the residual with itself: (2 _LAGS + 1, 2 _LAGS + 1)
     samples: int = 0
@@ -55,6 +57,7 @@ def gather(pair: Pair, frame: Frame, weights: NDArray, bias: NDArray, extra: NDA
     places = _Places(size, rows, columns)
     planes = np.unique(np.linspace(0, len(pair.after) - 1, 4).astype(int))
     tiles: list[_Tile] = []
+    transforms: tuple[list[NDArray], list[NDArray]] = ([], [])  # of before, and of after
     squares, moments = [], np.zeros((2 * _LAGS + 1,) * 2)
     windows: list[tuple[NDArray, NDArray]] = []
     scale = _Scale()
@@ -76,6 +79,9 @@ def gather(pair: Pair, frame: Frame, weights: NDArray, bias: NDArray, extra: NDA
                 tiles.append(_Tile((gy + gx) % 2, _features(x.mean(0), inner, p, one, places, band, frame, scale), used, e))
                 squares.append(_squares_by_phase(e, used, band))
                 moments += _with_itself(e)
+                top, left = band.rows.start, band.columns.start
+                transforms[0].append(blocks_of(x[0], top + wide.corner[0], left + wide.corner[1]))
+                transforms[1].append(blocks_of(band.y[output], top, left))
                 if pair.before.dtype.kind in "biu" and not pair.mixing and sum(len(y) for _, y in windows) < 150_000:
                     patches = np.lib.stride_tricks.sliding_window_view(band.x[0, r:-r, r:-r], frame.size)[used]
                     windows.append((patches.reshape(len(patches), -1), np.asarray(band.y[output][used])))
@@ -85,6 +91,7 @@ def gather(pair: Pair, frame: Frame, weights: NDArray, bias: NDArray, extra: NDA
     evidence.correlation = moments / moments[_LAGS, _LAGS]
     evidence.scores = _scores(tiles)
     evidence.grid, evidence.grid_sigmas = _block_borders(squares)
+    evidence.steps = max(0.0, on_steps(transforms[1]) - on_steps(transforms[0]))
     evidence.texture = _texture(tiles)
     evidence.repeats, evidence.agreeing = _repeats(windows)
     return evidence

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import corr2d
+
 from .._errors import MissingExtraError
-from .._files import replacing
 from .result import LearnedKernel
 
 try:
@@ -24,13 +25,15 @@ _MOST = 1200  # pixels along a side that are worth drawing
 
 
 def draw(path: str | os.PathLike[str], before: NDArray, after: NDArray, fit: LearnedKernel) -> None:
-    """Save the panel; the file's ending tells the format."""
+    """Save the panel as PNG, SVG or PDF."""
     figure = Figure(figsize=(13, 8), layout="constrained")
     FigureCanvasAgg(figure)  # no window, whatever the user's backend is
     top, below = figure.subplots(2, 3)
     predicted = _prediction(before, fit)
-    residual = _grey(after).astype(float) - predicted if predicted.shape == _grey(after).shape else None
     low, high = float(np.nanmin(_grey(after))), float(np.nanmax(_grey(after)))
+    if fit.verdict == "lsi+clipping":  # what stopped at the ends is no error
+        predicted = np.clip(predicted, low, high)
+    residual = _grey(after).astype(float) - predicted if predicted.shape == _grey(after).shape else None
     for axis, title, picture in zip(top, ("before", "after", "predicted"), (_grey(before), _grey(after), predicted), strict=True):
         limits = {} if title == "before" else {"vmin": low, "vmax": max(high, low + 1e-9)}
         axis.imshow(_thin(picture), cmap="gray", interpolation="nearest", **limits)
@@ -41,9 +44,7 @@ def draw(path: str | os.PathLike[str], before: NDArray, after: NDArray, fit: Lea
     _errors(below[2], fit)
     name = f", {fit.name}" if fit.name else ""
     figure.suptitle(f"{fit.verdict}{name}: rms {fit.rms:.4g}")
-    kind = os.path.splitext(path)[1].lstrip(".").lower() or "png"
-    with replacing(path) as file:
-        figure.savefig(file, format=kind, dpi=110)
+    corr2d.plot.save(figure, path)
 
 
 def _grey(picture: NDArray) -> NDArray:
@@ -88,8 +89,13 @@ def _kernel(figure: Figure, axis: Any, fit: LearnedKernel) -> None:
     axis.set_yticks(range(weights.shape[0]) if weights.shape[0] <= 15 else [])
     if weights.size <= 49:
         for (row, column), value in np.ndenumerate(weights):
-            axis.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=8, color="white" if abs(value) > 0.6 * reach else "black")
+            axis.text(column, row, _short(value, reach), ha="center", va="center", fontsize=8, color="white" if abs(value) > 0.6 * reach else "black")
     figure.colorbar(drawn, ax=axis, shrink=0.7)
+
+
+def _short(value: float, reach: float) -> str:
+    """Three digits; what is only rounding beside the largest weight is 0."""
+    return f"{value:.3g}" if abs(value) > 1e-12 * reach else "0"
 
 
 def _errors(axis: Any, fit: LearnedKernel) -> None:

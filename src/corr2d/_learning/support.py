@@ -35,7 +35,8 @@ def choose(system: Normal, anchor: tuple[int, int] | None, resolution: float) ->
     places = np.indices((m.channels, *m.size)).reshape(3, -1)
     k, inverse, rss = solution.k, solution.unit, float(solution.rss.sum())
     n, outputs = system.count, k.shape[1]
-    floor = max(resolution * n * outputs, 1e-12 * float(system.energy.sum()))
+    # Where `after` has no contrast nothing is left over, and the fewest taps are the best.
+    floor = max(resolution * n * outputs, 1e-12 * float(system.energy.sum()), np.finfo(float).tiny * n)
     rect = (0, 0, *m.size)
 
     def bic() -> float:

@@ -62,9 +62,10 @@ def fit(pair: Pair, request: Any, plain: LearnedKernel, degree: int | str) -> Le
     request.told("letting the kernel change across the picture")
     frame = Frame(plain.kernel.shape, plain.corner)
     tiles = _tiles(pair, frame)
-    degrees = range(_MOST + 1) if degree == "auto" else (degree,)
+    degrees = range(_MOST + 1) if degree == "auto" else (0, degree)
     solved = [_solved(tiles, d, request.bias) for d in degrees]
-    bic, k, variance, chosen = min(solved, key=lambda s: s[0])
+    wanted = min(solved, key=lambda s: s[0])
+    _, k, variance, chosen = wanted if degree == "auto" else solved[-1]
     if chosen == 0:
         return replace(plain, reasons=(*plain.reasons, "BIC prefers a kernel that is the same everywhere"))
     terms = len(_polynomials(0.0, 0.0, chosen))
@@ -79,8 +80,11 @@ def fit(pair: Pair, request: Any, plain: LearnedKernel, degree: int | str) -> Le
     kernel = replace(plain.kernel, weights=variation.kernels[0], bias=float(biases[0]), name="")
     rms = float(np.sqrt(variance))
     words = f"the kernel changes across the picture by polynomials of degree {chosen}: rms {rms:.4g} with them, {plain.rms:.4g} without"
+    verdict, reasons = "spatially-varying", (words,)
+    if wanted[-1] == 0:  # the kernels were asked for, and say nothing that one does not
+        verdict, reasons = plain.verdict, (words, "BIC prefers a kernel that is the same everywhere")
     return replace(
-        plain, kernel=kernel, bias=0.0, verdict="spatially-varying", reasons=(words,), rms=rms, variation=variation, certificate=None, name="",
+        plain, kernel=kernel, bias=0.0, verdict=verdict, reasons=reasons, rms=rms, variation=variation, certificate=None, name="",
         r2=1 - (1 - plain.r2) * (rms / plain.rms) ** 2 if plain.rms else plain.r2,
     )  # fmt: skip
 

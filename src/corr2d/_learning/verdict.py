@@ -99,6 +99,16 @@ def _alternative(case: Case, reasons: list[str]) -> str:
             "not noise and bias the taps; use a lossless copy"
         )
         return "jpeg-grid"
+    if seen.steps > 0.3 and best < 0.5:
+        reasons.append(
+            "the cosine transforms of after's blocks of 8x8 lie on steps, and those of before do not: after went through JPEG, whose losses are "
+            "not noise and bias the taps; use a lossless copy"
+        )
+        return "jpeg-grid"
+    # Support first: pixels left out mimic whatever goes with them, so nothing that predicts less than they do is believed.
+    if best > _FOUND and scores["support"] == best and not _like_roundings(case):
+        reasons.append("what the window leaves out is counted as noise")
+        return "lsi+clipping" if case.clipped else "lsi+noise"
     if best > _FOUND:
         for group, verdict, words in (
             ("static", "static-nonlinear", 'powers of the pixel values predict {:.0%} of the residual: a tone curve; try curves="auto"'),
