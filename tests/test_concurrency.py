@@ -85,11 +85,17 @@ def test_all_methods_at_once():
 
 
 ENDS = """
-import atexit, os, threading
+import atexit, os, threading, time
 tasks = lambda: len(os.listdir("/proc/self/task"))
-atexit.register(lambda: print("at the end", tasks()))  # before corr2d is there: so after it has ended
+def tell():
+    for _ in range(200):  # a thread that has been joined is on the system's list for a moment longer
+        if tasks() == before: break
+        time.sleep(0.01)
+    print("at the end", tasks())
+atexit.register(tell)  # before corr2d is there: so after it has ended
 import numpy as np, scipy.fft, corr2d  # these two bring threads of their own, which stay
-print("before", tasks(), flush=True)
+before = tasks()
+print("before", before, flush=True)
 image = np.random.default_rng(1).random((900, 900))
 for method, kernel in dict(direct=np.random.rand(5, 5), fft=np.random.rand(41, 41), box=np.ones((9, 9))).items():
     corr2d.corr2d(image, kernel, method=method, threads=6)
