@@ -178,7 +178,7 @@ struct Watch {
 
     explicit Watch(Sink<T>& sink) : wrong(sink.wrong) { sink.wrong = nullptr; }
     CORR2D_INLINE void see(const V* v) {
-        if constexpr (sizeof(T) == 4) seen += doubt<T, kVectors>(v);
+        if constexpr (sizeof(T) > 2) seen += doubt<T, kVectors>(v);
     }
     ~Watch() {
         if (wrong) *wrong += seen;
