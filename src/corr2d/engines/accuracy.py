@@ -108,10 +108,15 @@ def small_integers(problem: Problem, facts: KernelFacts) -> bool:
 _BYTE_ROWS, _BYTE_STEPS = 257, 4
 
 
+def tap_step(problem: Problem) -> int:
+    """Samples between neighbouring taps of a row: channels may lie between them."""
+    lanes = problem.lead[-1] if problem.channel_axis == -1 and problem.lead else 1
+    return lanes * problem.dilation[1]
+
+
 def running_bytes(problem: Problem) -> bool:
     """Whether the sums of a box may run, in integers: over unsigned bytes."""
-    lanes = problem.lead[-1] if problem.channel_axis == -1 and problem.lead else 1
-    if problem.image_dtype not in ("uint8", "bool") or problem.kernel_size[0] > _BYTE_ROWS or lanes * problem.dilation[1] > _BYTE_STEPS:
+    if problem.image_dtype not in ("uint8", "bool") or problem.kernel_size[0] > _BYTE_ROWS or tap_step(problem) > _BYTE_STEPS:
         return False
     return _holds_fill(problem)
 
@@ -166,11 +171,17 @@ def cancellation(columns: np.ndarray, rows: np.ndarray, total: float) -> float:
     return float((np.abs(columns).sum(axis=1) * np.abs(rows).sum(axis=1)).sum() / total)
 
 
-# Rows of which the taps that mirror each other are added before they are multiplied (native/separable.hpp).
-MIRRORED_TAPS = range(5, 32)
+def _foldable(rows: np.ndarray, step: int) -> bool:
+    """Whether mirrored taps of rows are added before they are multiplied: where native/separable.hpp unrolls them.
+
+    `step` is how many samples neighbouring taps of a row lie apart.
+    """
+    taps = rows.shape[1]
+    unrolled = 5 <= taps <= 17 or (step == 1 and taps <= 31 and taps % 2)
+    return bool(unrolled and np.array_equal(rows, rows[:, ::-1]))
 
 
-def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float) -> tuple[int, float, int]:
+def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float, step: int) -> tuple[int, float, int]:
     """The longest chains that the accuracy allows with `spare` more roundings, the roundings, and whether rows are folded."""
 
     def longest(rows, spare):
@@ -180,10 +191,9 @@ def chain_for(columns: np.ndarray, rows: np.ndarray, total: float, spare: float)
                 break
         return group, roundings
 
-    taps = rows.shape[1]
-    if taps in MIRRORED_TAPS and np.array_equal(rows, rows[:, ::-1]):
+    if _foldable(rows, step):
         group, roundings = longest(fold_columns(rows), spare + 1)
-        if roundings <= ROUNDINGS and group >= (taps + 1) // 2:
+        if roundings <= ROUNDINGS and group >= (rows.shape[1] + 1) // 2:
             return group, roundings, 1
     return *longest(rows, spare), 0
 

@@ -31,6 +31,7 @@ from .accuracy import (
     rows_in_group,
     running_bytes,
     small_integers,
+    tap_step,
 )
 
 # Outputs larger than this are written past the cache: they would only push out the image,
@@ -279,7 +280,7 @@ class Separable(_Native):
     def _recipe(self, problem: Problem, facts: KernelFacts) -> Recipe:
         columns, rows = facts.factors[0][None], facts.factors[1][None]
         # What rank 1 misses, and the bias.
-        group, roundings, across = chain_for(columns, rows, facts.abs_sum, 2 + biased(problem, facts))
+        group, roundings, across = chain_for(columns, rows, facts.abs_sum, 2 + biased(problem, facts), tap_step(problem))
         return Recipe(accumulator(problem, facts, roundings), group, factors=(columns, rows), across=across)
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
@@ -315,7 +316,7 @@ class LowRank(_Native):
             spare += facts.terms_residual * 2.0**24
         else:  # the residual was measured with roundings of its own
             spare += facts.terms_residual * 2.0**53 + len(rows) * cancellation(columns, rows, facts.abs_sum)
-        group, roundings, across = chain_for(columns, rows, facts.abs_sum, spare)
+        group, roundings, across = chain_for(columns, rows, facts.abs_sum, spare, tap_step(problem))
         return Recipe(accumulator(problem, facts, roundings), group, factors=facts.terms, across=across), roundings
 
     def work(self, problem: Problem, facts: KernelFacts, machine: Machine) -> float:
