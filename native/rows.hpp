@@ -144,8 +144,8 @@ struct Gather {
         elsewhere(end, layout->length, end);
     }
 
-    // Samples before a scratch row that bring its pixels to a cache line.
-    i64 spare() const { return whole ? round_up(head, Vec<T>::lanes) - head : 0; }
+    // Samples before a scratch row that bring its pixels to a cache line: vectors across two take twice as long to store.
+    i64 spare() const { return simple ? round_up(head * job.lanes, Vec<T>::lanes) - head * job.lanes : 0; }
 
     // Rows up to `until`, one after the other, those that are there left out. By means of a copy, of which the compiler
     // knows that no store changes it.
