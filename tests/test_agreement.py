@@ -196,15 +196,17 @@ def test_narrow_targets_hold_what_is_beyond_them(isa, target, unplanned):
     """Ties, both ends of the type and of int32, infinities and NaN, at each place of a block of vectors."""
     info = np.iinfo(target)
     ends = [e + d for e in (info.min, info.max, -(2**31), 2**31, 0) for d in (-1, -0.5, 0, 0.5, 1)]
-    values = np.array([*ends, -0.0, 2.5, -2.5, 1e-30, 65537, -65537, 2**24, 1e30, -1e30, np.inf, -np.inf, np.nan], "f4")
-    image = np.resize(values, (24, 197))  # 197 and the number of values have no divisor in common
-    expected = np.clip(np.rint(np.nan_to_num(image.astype("f8"), nan=0)), info.min, info.max).astype(target)
+    values = np.array([*ends, -0.0, 2.5, -2.5, 1e-30, 65537, -65537, 2**24, 1e30, -1e30], "f4")
+    finite = np.resize(values, (24, 197))  # 197 and the number of values have no divisor in common
+    mixed = np.resize([*values, np.inf, -np.inf, np.nan], (24, 197)).astype("f4")  # blocks with such go another way
     before = _native.isa()
     try:
         _native.use_isa(isa)
         _native.forget()
         _plan._kept.clear()
-        assert (corr2d.corr2d(image, [[1.0]], dtype=target, method="direct") == expected).all()
+        for image in (finite, mixed):
+            expected = np.clip(np.rint(np.nan_to_num(image.astype("f8"), nan=0)), info.min, info.max)
+            assert (corr2d.corr2d(image, [[1.0]], dtype=target, method="direct") == expected).all()
     finally:
         _native.use_isa(before)
         _native.forget()
