@@ -34,9 +34,14 @@ static i64 to_alignment(const Job& job, const char* out, i64 x) {
 
 template <class T>
 static void band_as(const Job& job, i64 index, char* memory) {
-    // Interleaved channels lie in the same cache lines: one after the other, while those are near.
-    const bool together = job.method == Method::fft && job.in.lead == 1 && job.in.stride[0] < job.in.col_stride;
-    const i64 which = together ? index % job.planes : index / job.bands, band = together ? index / job.planes : index % job.bands;
+    i64 which = index / job.bands, band = index % job.bands;
+    // Interleaved channels are transformed one after the other, while their cache lines are near, and never
+    // by two threads at a time, which would take the lines they write from one another.
+    if (job.method == Method::fft && interleaved(job)) {
+        const i64 first = index / (job.planes * job.workers) * job.workers, some = min64(job.workers, job.bands - first);
+        which = (index - first * job.planes) / some;
+        band = first + (index - first * job.planes) % some;
+    }
     i64 plane = which;
     const i64 y0 = band * job.band_rows, y1 = min64(y0 + job.band_rows, job.y.out);
     const char* in = job.in.data;

@@ -243,6 +243,9 @@ static void scatter_pair(const Job& job, char* out, const HalfTile<T> (&halves)[
     }
 }
 
+// Channels of one pixel lie side by side, in the same cache lines.
+static inline bool interleaved(const Job& job) { return job.in.lead == 1 && job.in.stride[0] < job.in.col_stride; }
+
 // The pixels of the pair of tiles that this thread will probably take next: their cache lines,
 // which the hardware does not foresee, are asked for while this pair is transformed.
 struct PixelsAhead {
@@ -265,10 +268,11 @@ struct PixelsAhead {
     }
 };
 
-static inline PixelsAhead pixels_ahead(const Job& job, const TileGrid& grid, const char* in, i64 pair) {
+static inline PixelsAhead pixels_ahead(const Job& job, const TileGrid& grid, const char* in, i64 plane, i64 pair) {
     PixelsAhead p{{in, in}, in, job.in.row_stride, 0, 0, 2, 0};
     const i64 item = job.in.col_stride, next = 2 * (pair + job.workers);
     if (item < 1 || item > 16 || next >= grid.down * grid.across) return p;
+    if (interleaved(job) && plane + 1 < job.planes) return p;  // the next is this pair's next channel, which is here
     for (int h = 0; h < 2; ++h) {
         const TileOutputs t = tile_outputs(grid, min64(next + h, grid.down * grid.across - 1));
         const i64 y = min64(max64(t.y - job.y.before, 0), job.in.rows - 1), x = min64(max64(t.x - job.x.before, 0), job.in.cols - 1);
@@ -312,7 +316,7 @@ static void transform_pair(const Job& job, i64 plane, const char* in, char* out,
         for (i64 r = 0; r < ny; ++r)
             for (i64 x = 0; x < until; x += L) scale_row(h.row(r) + x / L * tile.stride(), L, -h.shift);
     }
-    PixelsAhead ahead = pixels_ahead(job, grid, in, pair);
+    PixelsAhead ahead = pixels_ahead(job, grid, in, plane, pair);
     correlate_tile(tile, transform, until, widest, strip, ahead);
     scatter_pair(job, out, halves, row, static_cast<T>(job.weights.bias[bank]));
 }
