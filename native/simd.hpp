@@ -4,7 +4,7 @@
 #include "filter.hpp"
 
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>  // for what has no portable spelling: non-temporal stores, and one shift
+#include <immintrin.h>  // for what has no portable spelling: non-temporal stores, one shift, widening and packing bytes
 #define CORR2D_X86 1
 #endif
 
