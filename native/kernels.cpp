@@ -39,8 +39,9 @@ static void band_as(const Job& job, i64 index, char* memory) {
     // by two threads at a time, which would take the lines they write from one another.
     if (job.method == Method::fft && interleaved(job)) {
         const i64 first = index / (job.planes * job.workers) * job.workers, some = min64(job.workers, job.bands - first);
-        which = (index - first * job.planes) / some;
-        band = first + (index - first * job.planes) % some;
+        const i64 turn = index - first * job.planes;  // among the channels of so many pairs of tiles
+        which = turn / some;
+        band = first + turn % some;
     }
     i64 plane = which;
     const i64 y0 = band * job.band_rows, y1 = min64(y0 + job.band_rows, job.y.out);

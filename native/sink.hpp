@@ -67,23 +67,23 @@ static inline void write(char* to, bool stream, const N* n) {
 // Rounded half to even and saturated by the instructions for it. They put two vectors' results side by side
 // lane by lane, 16 bytes each: one permutation at the end restores the order.
 #if defined(__AVX512F__)
-using Ints = __m512i;
-static inline Ints to_ints(__m512 x) { return _mm512_maskz_cvtps_epi32(0xffff, x); }  // the mask as in simd.hpp
-static inline Ints to_words(Ints a, Ints b, bool negative) { return negative ? _mm512_packs_epi32(a, b) : _mm512_packus_epi32(a, b); }
-static inline Ints to_bytes(Ints a, Ints b, bool negative) { return negative ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b); }
-static inline Ints in_order(Ints words) {
+using Whole = __m512i;
+static inline Whole to_ints(__m512 x) { return _mm512_maskz_cvtps_epi32(0xffff, x); }  // the mask as in simd.hpp
+static inline Whole to_words(Whole a, Whole b, bool negative) { return negative ? _mm512_packs_epi32(a, b) : _mm512_packus_epi32(a, b); }
+static inline Whole to_bytes(Whole a, Whole b, bool negative) { return negative ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b); }
+static inline Whole in_order(Whole words) {
     return _mm512_maskz_permutexvar_epi64(0xff, _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), words);
 }
-static inline Ints bytes_in_order(Ints bytes) {
+static inline Whole bytes_in_order(Whole bytes) {
     return _mm512_maskz_permutexvar_epi32(0xffff, _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
 }
 #else
-using Ints = __m256i;
-static inline Ints to_ints(__m256 x) { return _mm256_cvtps_epi32(x); }
-static inline Ints to_words(Ints a, Ints b, bool negative) { return negative ? _mm256_packs_epi32(a, b) : _mm256_packus_epi32(a, b); }
-static inline Ints to_bytes(Ints a, Ints b, bool negative) { return negative ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b); }
-static inline Ints in_order(Ints words) { return _mm256_permute4x64_epi64(words, 0xd8); }
-static inline Ints bytes_in_order(Ints bytes) {
+using Whole = __m256i;
+static inline Whole to_ints(__m256 x) { return _mm256_cvtps_epi32(x); }
+static inline Whole to_words(Whole a, Whole b, bool negative) { return negative ? _mm256_packs_epi32(a, b) : _mm256_packus_epi32(a, b); }
+static inline Whole to_bytes(Whole a, Whole b, bool negative) { return negative ? _mm256_packs_epi16(a, b) : _mm256_packus_epi16(a, b); }
+static inline Whole in_order(Whole words) { return _mm256_permute4x64_epi64(words, 0xd8); }
+static inline Whole bytes_in_order(Whole bytes) {
     return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 #endif
@@ -93,7 +93,7 @@ CORR2D_INLINE static void emit_packed(const Sink<float>& s, char* to, const type
     using V = typename Vec<float>::type;
     const V most = broadcast(s.high);  // what is larger would become the least integer; what is smaller does so rightly
     const bool negative = s.low < 0;
-    Ints n[kVectors];
+    Whole n[kVectors];
     CORR2D_UNROLL
     for (int u = 0; u < kVectors; ++u) n[u] = to_ints(v[u] < most ? v[u] : most);
     if constexpr (sizeof(S) == 2) {
@@ -104,7 +104,7 @@ CORR2D_INLINE static void emit_packed(const Sink<float>& s, char* to, const type
         // Signed words first, whatever the bytes: those saturate again.
         CORR2D_UNROLL
         for (int u = 0; u < kVectors; u += 2) n[u / 2] = to_words(n[u], n[u + 1], true);
-        const Ints bytes = bytes_in_order(to_bytes(n[0], n[kVectors / 2 - 1], negative));
+        const Whole bytes = bytes_in_order(to_bytes(n[0], n[kVectors / 2 - 1], negative));
         if constexpr (kVectors == 4) {
             write<1>(to, s.stream, &bytes);
         } else {
